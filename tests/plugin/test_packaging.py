@@ -1,0 +1,82 @@
+"""What wheels, sdists and editable installs hold, and that none touches a file of ESPnet's."""
+
+import importlib.metadata
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+STARTUP = {"espnet_bscodec.pth", "espnet_bscodec_plugin.py"}
+
+
+def names(wheel: Path) -> set[str]:
+    """The files in a wheel, but for its metadata."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name for name in archive.namelist() if ".dist-info/" not in name}
+
+
+def pip(python: Path, *arguments) -> None:
+    command = [sys.executable, "-m", "pip", "--python", str(python), *map(str, arguments)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_the_wheel_holds_our_code_and_the_hook(wheel, source):
+    code = {str(path.relative_to(source)) for path in (source / "espnet2").rglob("*.py")}
+    pretrained = (source / "espnet2/gan_codec/bscodec/models/pretrained").glob("*/*")
+    data = {str(path.relative_to(source)) for path in pretrained}
+    assert names(wheel) == code | data | STARTUP
+
+
+def test_the_wheel_holds_no_file_of_espnet(wheel):
+    of_espnet = {str(path) for path in importlib.metadata.files("espnet")}
+    assert "espnet2/bin/__init__.py" in of_espnet
+    assert not names(wheel) & of_espnet
+
+
+def test_the_editable_wheel_holds_the_hook_alone(editable_wheel):
+    assert names(editable_wheel) == STARTUP
+
+
+def test_the_sdist_builds_the_same_wheel(build, source, wheel, tmp_path):
+    with tarfile.open(build("build_sdist", source)) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (unpacked,) = tmp_path.iterdir()
+    assert names(build("build_wheel", unpacked)) == names(wheel)
+
+
+@pytest.mark.parametrize("kind", ["wheel", "editable_wheel"])
+def test_uninstalling_leaves_espnet_as_it_was(request, stand_in, kind):
+    python, site_packages = stand_in
+    before = snapshot(site_packages)
+    pip(python, "install", "--no-deps", "--no-index", request.getfixturevalue(kind))
+    with_us = snapshot(site_packages)
+    assert {name: with_us[name] for name in before} == before
+    assert STARTUP <= with_us.keys() - before.keys()
+    assert (python.parent / "bscodec").exists()
+    subprocess.run([python, "-c", "import espnet2.bin"], check=True)  # ESPnet's own .pyc files
+    pip(python, "uninstall", "--yes", "espnet-bscodec")
+    after = {n: b for n, b in snapshot(site_packages).items() if "__pycache__" not in n}
+    assert after == before
+    assert not (python.parent / "bscodec").exists()
+
+
+def test_a_checkout_may_have_any_name(build, source, tmp_path, stand_in):
+    python, _ = stand_in
+    checkout = tmp_path / 'it\'s a "näme" with {braces} \\n'
+    shutil.copytree(source, checkout)
+    package = checkout / "espnet2/gan_codec/bscodec"
+    (package / "__init__.py").write_text("")  # the real one wants torch
+    pip(python, "install", "--no-deps", "--no-index", build("build_editable", checkout))
+    code = "from espnet2.gan_codec.bscodec import plugin; print(ascii(plugin.__file__))"
+    run = subprocess.run([python, "-c", code], capture_output=True, text=True)
+    assert (run.stdout, run.stderr) == (ascii(str(package / "plugin.py")) + "\n", "")
