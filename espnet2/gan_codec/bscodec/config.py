@@ -1,0 +1,251 @@
+"""Checked configuration of BSCodec.
+
+The dataclasses below carry exactly the names that a training ``config.yaml`` uses under
+``codec_conf``, so that a YAML file maps onto them one to one.  Every mistake raises
+:class:`ConfigError`, whose message is one line that names the key and what was expected.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+FILTERBANKS = ("stft", "mdct")
+NETWORKS = ("seanet", "spectral")
+QUANTIZERS = ("band_vq", "band_simvq")
+DISCRIMINATORS = ("msmpmb_discriminator_params", "msstft_discriminator_params")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be built: one line, naming the key and what was expected."""
+
+
+def _require(condition: bool, key: str, expected: str, value: Any) -> None:
+    if not condition:
+        raise ConfigError(f"codec_conf.{key}: expected {expected}, got {value!r}")
+
+
+def _positive_int(key: str, value: Any) -> None:
+    ok = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    _require(ok, key, "a positive integer", value)
+
+
+def _number(key: str, value: Any) -> None:
+    ok = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    _require(ok and value >= 0, key, "a number >= 0", value)
+
+
+def _boolean(key: str, value: Any) -> None:
+    _require(isinstance(value, bool), key, "true or false", value)
+
+
+def _choice(key: str, value: Any, choices: Sequence[str]) -> None:
+    _require(value in choices, key, "one of " + ", ".join(choices), value)
+
+
+def _mapping(key: str, value: Any) -> None:
+    _require(isinstance(value, Mapping), key, "a mapping of keyword arguments", value)
+
+
+def check_keys(key: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Raise :class:`ConfigError` if ``given`` holds a key that is not in ``known``."""
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        where = f"codec_conf.{key}" if key else "codec_conf"
+        raise ConfigError(
+            f"{where}: unknown key {', '.join(map(repr, unknown))}; "
+            f"known keys are {', '.join(sorted(known))}"
+        )
+
+
+def check_bands(bands: Any, sampling_rate: int) -> tuple[tuple[float, float], ...]:
+    """Check that ``bands`` cover 0 to ``sampling_rate / 2`` Hz, in order, without gap or overlap.
+
+    Args:
+        bands: sequence of ``[low, high]`` pairs in Hz; band ``i`` keeps low <= f < high.
+        sampling_rate: in Hz.
+
+    Returns:
+        The bands as a tuple of pairs.
+
+    Raises:
+        ConfigError: naming the first band that is wrong.
+    """
+    key = "generator_params.bands"
+    _require(isinstance(bands, Sequence) and len(bands) > 0, key, "a list of [low, high]", bands)
+    checked: list[tuple[float, float]] = []
+    nyquist = sampling_rate / 2
+    previous = 0.0
+    for i, band in enumerate(bands):
+        pair = isinstance(band, Sequence) and not isinstance(band, str) and len(band) == 2
+        _require(pair, f"{key}[{i}]", "[low, high] in Hz", band)
+        for edge in band:
+            _number(f"{key}[{i}]", edge)
+        low, high = band
+        _require(low < high, f"{key}[{i}]", "low < high (in Hz)", band)
+        if low != previous:
+            problem = "gap" if low > previous else "overlap"
+            _require(False, f"{key}[{i}]", f"low = {previous:g} Hz, no {problem} before it", band)
+        _require(high <= nyquist, f"{key}[{i}]", f"high <= {nyquist:g} Hz, half the rate", band)
+        checked.append((low, high))
+        previous = high
+    _require(previous == nyquist, key, f"a last band that ends at {nyquist:g} Hz", bands)
+    return tuple(checked)
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneratorConfig:
+    """``codec_conf.generator_params``: the published names, then the names of our own backends.
+
+    Attributes that the published configs do not have:
+        filterbank: ``stft`` (published) or ``mdct`` (exact, critically sampled).
+        drop_nyquist: leave the Nyquist bin out of every band, as the published split does
+            (``stft`` only).  ``False`` gives it to the last band.
+        mdct_hop: samples between MDCT frames (``mdct`` only).
+        network: ``seanet`` (published, on waveforms) or ``spectral`` (ConvNeXt on MDCT bins).
+        spectral_*: width, blocks a side of the stride, depthwise kernel, expansion and stride
+            of the ``spectral`` networks.
+        quantize_refit_interval: training steps between trials of setting SimVQ's linear map
+            from the latents' principal axes; 0, as published, leaves it to the gradient.
+    """
+
+    hidden_dim: int = 512
+    bands: tuple[tuple[float, float], ...] = ((0, 2000), (2000, 4000), (4000, 12000))
+    filterbank: str = "stft"
+    drop_nyquist: bool = True
+    mdct_hop: int = 160
+    network: str = "seanet"
+    encdec_channels: int = 1
+    encdec_n_filters: int = 32
+    encdec_n_residual_layers: int = 3
+    encdec_ratios: tuple[int, ...] = (8, 5, 4, 2)
+    encdec_activation: str = "Snake"
+    encdec_activation_params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    encdec_norm: str = "weight_norm"
+    encdec_norm_params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    encdec_kernel_size: int = 7
+    encdec_residual_kernel_size: int = 7
+    encdec_last_kernel_size: int = 7
+    encdec_dilation_base: int = 2
+    encdec_causal: bool = False
+    encdec_pad_mode: str = "reflect"
+    encdec_true_skip: bool = False
+    encdec_compress: int = 2
+    encdec_lstm: int = 2
+    decoder_trim_right_ratio: float = 1.0
+    decoder_final_activation: str | None = None
+    decoder_final_activation_params: Mapping[str, Any] | None = None
+    spectral_channels: int = 128
+    spectral_blocks: int = 3
+    spectral_kernel_size: int = 7
+    spectral_expansion: int = 3
+    spectral_stride: int = 2
+    quantize_choice: str = "band_simvq"
+    quantize_codebook_size: int | tuple[int, ...] = 131072
+    quantize_codebook_dim: int = 128
+    quantize_refit_interval: int = 0
+
+    @classmethod
+    def from_dict(cls, params: Mapping[str, Any], sampling_rate: int) -> GeneratorConfig:
+        """Build and check from the YAML mapping; raises :class:`ConfigError`."""
+        _mapping("generator_params", params)
+        known = [f.name for f in dataclasses.fields(cls)]
+        check_keys("generator_params", params, known)
+        values = dict(params)
+        defaults = cls()
+        values["bands"] = check_bands(values.get("bands", defaults.bands), sampling_rate)
+        for name in ("encdec_ratios", "quantize_codebook_size"):
+            if isinstance(values.get(name), list):
+                values[name] = tuple(values[name])
+        for name in ("encdec_activation_params", "encdec_norm_params"):
+            values[name] = values.get(name) or {}
+        config = cls(**values)
+        config._check(sampling_rate)
+        return config
+
+    def _check(self, sampling_rate: int) -> None:
+        prefix = "generator_params."
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name in ("encdec_lstm", "quantize_refit_interval"):
+                ok = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+                _require(ok, prefix + field.name, "an integer >= 0", value)
+            elif field.type == "int":
+                _positive_int(prefix + field.name, value)
+            elif field.type == "bool":
+                _boolean(prefix + field.name, value)
+        _choice(prefix + "filterbank", self.filterbank, FILTERBANKS)
+        _choice(prefix + "network", self.network, NETWORKS)
+        _choice(prefix + "quantize_choice", self.quantize_choice, QUANTIZERS)
+        backend = (self.filterbank, self.network)
+        fits = backend in (("stft", "seanet"), ("mdct", "spectral"))
+        expected = "seanet with filterbank stft, or spectral with filterbank mdct"
+        _require(fits, prefix + "network", expected, self.network)
+        _require(self.encdec_channels == 1, prefix + "encdec_channels", "1", self.encdec_channels)
+        _require(len(self.encdec_ratios) > 0, prefix + "encdec_ratios", "integers", [])
+        for ratio in self.encdec_ratios:
+            _positive_int(prefix + "encdec_ratios", ratio)
+        if not self.encdec_causal:
+            ratio = self.decoder_trim_right_ratio
+            _require(ratio == 1, prefix + "decoder_trim_right_ratio", "1.0 if not causal", ratio)
+        self._check_codebooks(prefix)
+        if self.filterbank == "mdct":
+            bin_hz = sampling_rate / (2 * self.mdct_hop)
+            for i, band in enumerate(self.bands):
+                whole = all((edge / bin_hz).is_integer() for edge in map(float, band))
+                _require(whole, f"{prefix}bands[{i}]", f"multiples of {bin_hz:g} Hz", band)
+            odd = self.spectral_kernel_size % 2 == 1
+            _require(odd, prefix + "spectral_kernel_size", "odd", self.spectral_kernel_size)
+            even = self.spectral_stride % 2 == 0
+            _require(even, prefix + "spectral_stride", "even", self.spectral_stride)
+
+    def _check_codebooks(self, prefix: str) -> None:
+        key, given = prefix + "quantize_codebook_size", self.quantize_codebook_size
+        if isinstance(given, tuple):
+            expected = f"one size or {len(self.bands)} sizes, one a band"
+            _require(len(given) == len(self.bands), key, expected, list(given))
+        for size in self.codebook_sizes:
+            _positive_int(key, size)
+            _require(2 <= size <= 2**24, key, "2 to 16777216 codes", size)
+
+    @property
+    def codebook_sizes(self) -> list[int]:
+        """Codes in each band's codebook, lowest band first."""
+        sizes = self.quantize_codebook_size
+        return list(sizes) if isinstance(sizes, tuple) else [sizes] * len(self.bands)
+
+    @property
+    def hop_length(self) -> int:
+        """Samples between two frames of codes (the frame shift)."""
+        if self.filterbank == "mdct":
+            return self.mdct_hop * self.spectral_stride
+        return math.prod(self.encdec_ratios)
+
+
+def check_codec_conf(conf: Mapping[str, Any]) -> None:
+    """Check the top level of ``codec_conf`` (everything but ``generator_params``).
+
+    Raises:
+        ConfigError: one line naming the key.
+    """
+    _positive_int("sampling_rate", conf["sampling_rate"])
+    for key, value in conf.items():
+        if key.startswith("lambda_"):
+            _number(key, value)
+        elif key.startswith("use_") or key == "cache_generator_outputs":
+            _boolean(key, value)
+        elif key.endswith("_params"):
+            _mapping(key, value)
+    given = [k for k in DISCRIMINATORS if k in conf["discriminator_params"]]
+    expected = "exactly one of " + ", ".join(DISCRIMINATORS)
+    _require(len(given) <= 1, "discriminator_params", expected, given)
+    known = (*DISCRIMINATORS, "scale_follow_official_norm")
+    check_keys("discriminator_params", conf["discriminator_params"], known)
+    if conf["use_dual_decoder"]:
+        has_loss = conf["use_mel_loss"] or conf["use_spectral_loss"]
+        expected = "use_mel_loss or use_spectral_loss beside it"
+        _require(has_loss, "use_dual_decoder", expected, True)
+    if not (conf["use_mel_loss"] or conf["use_spectral_loss"]):
+        _require(False, "use_mel_loss", "a spectrogram loss: this or use_spectral_loss", False)

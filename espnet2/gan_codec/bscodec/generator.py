@@ -1,0 +1,111 @@
+"""The BSCodec generator: split -> encoders -> quantizer -> decoders -> merge."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from espnet2.gan_codec.bscodec.config import GeneratorConfig
+from espnet2.gan_codec.bscodec.filterbank import build_filterbank
+from espnet2.gan_codec.bscodec.networks import build_decoder, build_encoder
+from espnet2.gan_codec.bscodec.quantizers import build_quantizer
+
+
+@dataclasses.dataclass
+class GeneratorOutput:
+    """What the losses need of one pass, all waveforms (B, 1, T) of the input's length.
+
+    Attributes:
+        audio: decoded audio.
+        bands: the analysed bands, as waveforms.
+        bands_hat: the decoded bands, as waveforms.
+        quantizer_loss: scalar.
+        codes: (B, F) int64, one a band.
+        audio_unquantized: decoded from the latents before quantization, or ``None``.
+    """
+
+    audio: torch.Tensor
+    bands: list[torch.Tensor] | None
+    bands_hat: list[torch.Tensor] | None
+    quantizer_loss: torch.Tensor
+    codes: list[torch.Tensor]
+    audio_unquantized: torch.Tensor | None = None
+
+
+class BSCodecGenerator(nn.Module):
+    """Band-split encoder, quantizer and decoder.
+
+    Args:
+        config: checked generator configuration.
+        sampling_rate: in Hz.
+    """
+
+    def __init__(self, config: GeneratorConfig, sampling_rate: int) -> None:
+        super().__init__()
+        self.hop_length = config.hop_length
+        self.hidden_dim = config.hidden_dim
+        self.filterbank = build_filterbank(config, sampling_rate)
+        channels = self.filterbank.channels
+        self.encoders = nn.ModuleList(build_encoder(config, c) for c in channels)
+        self.quantizer = build_quantizer(config)
+        self.decoders = nn.ModuleList(build_decoder(config, c) for c in channels)
+
+    def latents(self, audio: torch.Tensor, bands: int | None = None) -> list[torch.Tensor]:
+        """Latents (B, D, F) of the lowest ``bands`` bands of ``audio`` (B, 1, T)."""
+        return self._encode(self.filterbank.analysis(audio)[:bands])
+
+    def _encode(self, bands: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        return [encoder(x) for encoder, x in zip(self.encoders, bands, strict=False)]
+
+    def _decode(self, latents: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        return [decoder(z) for decoder, z in zip(self.decoders, latents, strict=False)]
+
+    def forward(
+        self, audio: torch.Tensor, use_dual_decoder: bool = False, with_bands: bool = True
+    ) -> GeneratorOutput:
+        """Code and decode ``audio`` (B, 1, T) for training.
+
+        Args:
+            audio: (B, 1, T) float, any T >= 1.
+            use_dual_decoder: also decode the latents as they are before quantization.
+            with_bands: also return each band as a waveform.
+        """
+        length = audio.shape[-1]
+        signals = self.filterbank.analysis(audio)
+        latents = self._encode(signals)
+        quantized, codes, loss = self.quantizer(latents)
+        decoded = self._decode(quantized)
+        bands = bands_hat = unquantized = None
+        if with_bands:
+            bands = [b[..., :length] for b in self.filterbank.waveforms(signals)]
+            bands_hat = [b[..., :length] for b in self.filterbank.waveforms(decoded)]
+        if use_dual_decoder:
+            unquantized = self.filterbank.synthesis(self._decode(latents))[..., :length]
+        return GeneratorOutput(
+            audio=self.filterbank.synthesis(decoded)[..., :length],
+            bands=bands,
+            bands_hat=bands_hat,
+            quantizer_loss=loss,
+            codes=codes,
+            audio_unquantized=unquantized,
+        )
+
+    def encode(self, audio: torch.Tensor, bands: int | None = None) -> torch.Tensor:
+        """Code ``audio`` (B, 1, T): (B, N, F) int64, F = ceil(T / hop)."""
+        return self.quantizer.encode(self.latents(audio, bands))
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Decode (B, N, F) codes of the lowest N bands: (B, 1, F * hop)."""
+        return self.filterbank.synthesis(self._decode(self.quantizer.decode(codes)))
+
+    # ESPnet's encode_continuous and decode_continuous call these two by name.
+    def encoder(self, audio: torch.Tensor) -> torch.Tensor:
+        """All bands' latents, before quantization, stacked: (B, N * D, F)."""
+        return torch.cat(self.latents(audio), dim=1)
+
+    def decoder(self, latents: torch.Tensor) -> torch.Tensor:
+        """Audio (B, 1, F * hop) of what :meth:`encoder` gives."""
+        return self.filterbank.synthesis(self._decode(latents.split(self.hidden_dim, dim=1)))

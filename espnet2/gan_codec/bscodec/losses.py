@@ -1,0 +1,65 @@
+"""Reconstruction losses of our own; the published ones are ESPnet's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchaudio.functional import melscale_fbanks
+
+# Power below which a bin counts as silent.  It bounds the logarithm, so that a model is not
+# asked to match the rounding noise of digital silence.
+POWER_FLOOR = 1e-8
+
+
+class MultiResolutionSpectralLoss(nn.Module):
+    """Log-magnitude and spectral-convergence distances over several STFTs, linear and mel.
+
+    For each resolution, with S the STFT magnitude and M its mel bands,
+
+        mean |ln S - ln S^| + ||S - S^||_F / ||S||_F + mean |ln M - ln M^|
+
+    and the mean over resolutions (Yamamoto et al., ICASSP 2020; mel term as in HiFi-GAN).
+
+    Args:
+        fs: sampling rate in Hz.
+        fft_sizes: STFT sizes in samples; hop is a quarter.
+        mel_ratio: STFT size over number of mel bands.
+    """
+
+    def __init__(
+        self,
+        fs: int = 24000,
+        fft_sizes: Sequence[int] = (2048, 1024, 512, 256),
+        mel_ratio: int = 16,
+    ) -> None:
+        super().__init__()
+        self.fft_sizes = tuple(fft_sizes)
+        for size in self.fft_sizes:
+            mel = melscale_fbanks(size // 2 + 1, 0.0, fs / 2, size // mel_ratio, fs)
+            self.register_buffer(f"mel_{size}", mel, persistent=False)
+            self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
+
+    def _magnitude(self, audio: torch.Tensor, size: int) -> torch.Tensor:
+        window = getattr(self, f"window_{size}")
+        spectrum = torch.stft(
+            audio, size, size // 4, window=window, pad_mode="constant", return_complex=True
+        )
+        power = spectrum.real.square() + spectrum.imag.square()
+        return power.clamp(min=POWER_FLOOR).sqrt().transpose(1, 2)
+
+    def forward(self, audio_hat: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
+        """Distance of ``audio_hat`` (B, 1, T) from ``audio`` (B, 1, T): a scalar."""
+        loss = audio.new_zeros(())
+        for size in self.fft_sizes:
+            s_hat = self._magnitude(audio_hat.squeeze(1), size)
+            s = self._magnitude(audio.squeeze(1), size)
+            mel = getattr(self, f"mel_{size}")
+            loss = loss + F.l1_loss(s_hat.log(), s.log())
+            loss = loss + (s - s_hat).norm() / s.norm()
+            floor = POWER_FLOOR**0.5
+            m_hat, m = (s_hat @ mel).clamp(min=floor), (s @ mel).clamp(min=floor)
+            loss = loss + F.l1_loss(m_hat.log(), m.log())
+        return loss / len(self.fft_sizes)

@@ -1,0 +1,16 @@
+"""Per-band vector quantizers: latents to indices and back."""
+
+from espnet2.gan_codec.bscodec.config import GeneratorConfig
+from espnet2.gan_codec.bscodec.quantizers.simvq import BandSimVQ
+from espnet2.gan_codec.bscodec.quantizers.vq import BandVQ
+
+
+def build_quantizer(config: GeneratorConfig):
+    """Return the quantizer that ``config.quantize_choice`` names."""
+    arguments = (config.codebook_sizes, config.quantize_codebook_dim, config.hidden_dim)
+    if config.quantize_choice == "band_simvq":
+        return BandSimVQ(*arguments, refit_interval=config.quantize_refit_interval)
+    return BandVQ(*arguments)
+
+
+__all__ = ["BandSimVQ", "BandVQ", "build_quantizer"]

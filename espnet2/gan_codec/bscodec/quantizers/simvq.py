@@ -1,0 +1,183 @@
+"""Band-wise SimVQ: a frozen random codebook behind one trained linear map.
+
+Source: SimVQ (arXiv 2411.02038) as BSCodec uses it, one quantizer a band.  Code j is W c_j.
+The whole K x D codebook C W^T is never built: the search projects the frame instead,
+
+    x . (W c_j) = (x W) . c_j        |W c_j|^2 = c_j^T (W^T W) c_j
+
+and training transforms only the rows that were chosen, which has the same gradient.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from espnet2.gan_codec.bscodec.quantizers.search import CODE_BLOCK, nearest_codes
+
+# weight of the commitment term beside the codebook term
+COMMITMENT = 0.25
+# a refitted map must quantize the batch at least this much better than the trained one
+REFIT_GAIN = 0.95
+
+
+def principal_map(moment: torch.Tensor, codebook_dim: int, bits: float) -> torch.Tensor:
+    """The map W (D, d) that turns white codes into codes spread as the latents are.
+
+    Along the principal axes of the latents' second moment (D, D), each axis gets the variance
+    that reverse water-filling at ``bits`` per vector leaves to its reproduction (Cover and
+    Thomas, Elements of Information Theory, section 10.3.3).
+    """
+    variances, axes = torch.linalg.eigh(moment.double())
+    variances = variances.flip(0)[:codebook_dim].clamp(min=0)
+    axes = axes.flip(1)[:, :codebook_dim]
+    low, high = variances.new_zeros(()), variances.max()
+    for _ in range(50):  # bisect the water level
+        level = (low + high) / 2
+        rate = 0.5 * (variances / level).clamp(min=1).log2().sum()
+        low, high = (level, high) if rate > bits else (low, level)
+    spread = (variances - level).clamp(min=0)
+    return (axes * (spread * codebook_dim).sqrt()).to(moment.dtype)
+
+
+def _sum_over_ranks(value: torch.Tensor) -> torch.Tensor:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(value)
+    return value
+
+
+class SimVQ(nn.Module):
+    """One band's quantizer.
+
+    Args:
+        codebook_size: number of codes K.
+        codebook_dim: dimension d of the frozen codebook.
+        dim: dimension D of the latents.
+        refit_interval: training steps between trials of :meth:`refit`; 0, as published, never.
+    """
+
+    def __init__(
+        self, codebook_size: int, codebook_dim: int, dim: int, refit_interval: int = 0
+    ) -> None:
+        super().__init__()
+        self.refit_interval = refit_interval
+        self._steps = 0
+        codebook = torch.randn(codebook_size, codebook_dim) * codebook_dim**-0.5
+        self.register_buffer("frozen_codebook", codebook)
+        self.code_transform = nn.Linear(codebook_dim, dim, bias=False)
+        self._half_norms: torch.Tensor | None = None
+        self._half_norms_of: tuple | None = None
+
+    def _cached_half_norms(self) -> torch.Tensor:
+        """|W c_j|^2 / 2 for every code (K,), computed again only when a weight changed."""
+        weight, codebook = self.code_transform.weight, self.frozen_codebook
+        # a tensor's version counts in-place writes: optimizer steps and load_state_dict
+        state = tuple((t.data_ptr(), t._version, t.dtype, t.device) for t in (weight, codebook))
+        if self.training or self._half_norms is None or self._half_norms_of != state:
+            with torch.no_grad():
+                gram = weight.t() @ weight
+                self._half_norms = torch.cat(
+                    [((c @ gram) * c).sum(1) / 2 for c in codebook.split(CODE_BLOCK)]
+                )
+            self._half_norms_of = state
+        return self._half_norms
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Nearest codes of latents (B, D, F): (B, F) int64."""
+        frames = x.detach().transpose(1, 2).reshape(-1, x.shape[1])
+        projected = frames @ self.code_transform.weight.detach()
+        indices = nearest_codes(projected, self.frozen_codebook, self._cached_half_norms())
+        return indices.view(x.shape[0], x.shape[2])
+
+    def decode(self, indices: torch.Tensor) -> torch.Tensor:
+        """Latents (B, D, F) of codes (B, F)."""
+        return self.code_transform(F.embedding(indices, self.frozen_codebook)).transpose(1, 2)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Quantize latents (B, D, F) with a straight-through gradient.
+
+        Returns:
+            quantized (B, D, F), codes (B, F), loss (scalar).
+        """
+        if self.training and self.refit_interval:
+            self._steps += 1
+            if self._steps % self.refit_interval == 0:
+                self.refit(x)
+        indices = self.encode(x)
+        quantized = self.decode(indices)
+        loss = F.mse_loss(x.detach(), quantized) + COMMITMENT * F.mse_loss(x, quantized.detach())
+        return x + (quantized - x).detach(), indices, loss
+
+    @torch.no_grad()
+    def refit(self, x: torch.Tensor) -> bool:
+        """Set W from the latents (B, D, F) of this batch, if that quantizes them better.
+
+        Gradient steps move W slowly while the encoder's latents grow and turn quickly; most
+        codes then lie where no latent is.  The second moment of the latents says at once where
+        they should lie.  On several ranks all take the same decision.
+
+        Returns:
+            Whether W was replaced.
+        """
+        weight = self.code_transform.weight
+        frames = x.detach().transpose(1, 2).reshape(-1, x.shape[1]).to(weight.dtype)
+        count = _sum_over_ranks(torch.tensor(float(len(frames)), device=frames.device))
+        moment = _sum_over_ranks(frames.t() @ frames) / count
+        trained, before = weight.clone(), self._error(x)
+        bits = math.log2(len(self.frozen_codebook))
+        weight.copy_(principal_map(moment, self.frozen_codebook.shape[1], bits))
+        if self._error(x) < REFIT_GAIN * before:
+            return True
+        weight.copy_(trained)
+        return False
+
+    def _error(self, x: torch.Tensor) -> torch.Tensor:
+        """Squared quantization error of latents (B, D, F), summed over all ranks."""
+        return _sum_over_ranks((x - self.decode(self.encode(x))).square().sum())
+
+
+class BandSimVQ(nn.Module):
+    """One :class:`SimVQ` a band.
+
+    Args:
+        codebook_sizes: codes of each band, lowest band first.
+        codebook_dim: dimension of the frozen codebooks.
+        dim: dimension of the latents.
+        refit_interval: see :class:`SimVQ`.
+    """
+
+    def __init__(
+        self,
+        codebook_sizes: Sequence[int],
+        codebook_dim: int,
+        dim: int,
+        refit_interval: int = 0,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            SimVQ(size, codebook_dim, dim, refit_interval) for size in codebook_sizes
+        )
+
+    def forward(
+        self, latents: Sequence[torch.Tensor]
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor], torch.Tensor]:
+        """Quantize each band's (B, D, F); the loss is the mean over bands."""
+        outputs = [layer(x) for layer, x in zip(self.layers, latents, strict=True)]
+        quantized, codes, losses = zip(*outputs, strict=True)
+        return list(quantized), list(codes), torch.stack(losses).mean()
+
+    def encode(self, latents: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Latents of the lowest bands, (B, D, F) each, to codes (B, N, F) int64."""
+        return torch.stack(
+            [layer.encode(x) for layer, x in zip(self.layers, latents, strict=False)], dim=1
+        )
+
+    def decode(self, codes: torch.Tensor) -> list[torch.Tensor]:
+        """Codes (B, N, F) of the lowest N bands to latents (B, D, F), one a band."""
+        return [
+            layer.decode(c) for layer, c in zip(self.layers, codes.unbind(dim=1), strict=False)
+        ]
