@@ -1,0 +1,256 @@
+"""The open corpus on tiny synthetic packages: unpacking, lists, pieces, summary."""
+
+import os
+import shutil
+import struct
+import subprocess
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import augment
+import corpus_audio
+import corpus_sets
+import format_audio
+import numpy as np
+import open_corpus
+import pytest
+import soundfile as sf
+import summarise_corpus
+from tiny_corpus import run_format, tone, write_wav
+
+
+def make_cat(entries):
+    """A sound container: the table, then name length, name and RIFF of every entry."""
+    table, body, offset = b"", b"", 8 * len(entries)
+    for name, wav in entries:
+        entry = bytes([len(name)]) + name + wav
+        table += struct.pack("<II", (offset + len(body)) | 0x80000000, len(entry))
+        body += entry
+    return table + body
+
+
+def test_cat_entries_are_written_in_order(tmp_path):
+    wavs = []
+    for hertz in (300.0, 500.0):
+        write_wav(tmp_path / "x.wav", tone(0.1, hertz=hertz))
+        wavs.append((tmp_path / "x.wav").read_bytes())
+    entries = [(b"first\0", wavs[0]), (b"broken", b"none"), (b"last", wavs[1])]
+    (tmp_path / "opensfx.cat").write_bytes(make_cat(entries))
+    assert open_corpus.unpack_cat(tmp_path / "opensfx.cat", tmp_path / "wav") == 2
+    assert sorted(p.name for p in (tmp_path / "wav").iterdir()) == ["00.wav", "02.wav"]
+    assert (tmp_path / "wav/00.wav").read_bytes() == wavs[0]
+    assert (tmp_path / "wav/02.wav").read_bytes() == wavs[1]
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 8, struct.pack("<II", 0x8FFFFFF8, 1)])
+def test_damaged_cat_is_one_clear_error(tmp_path, data):
+    (tmp_path / "opensfx.cat").write_bytes(data)
+    with pytest.raises(corpus_sets.CorpusError, match="opensfx.cat"):
+        open_corpus.unpack_cat(tmp_path / "opensfx.cat", tmp_path / "wav")
+
+
+def test_pk3_cannot_write_outside_its_folder(tmp_path):
+    pk3 = tmp_path / "package" / open_corpus.PK3
+    pk3.parent.mkdir(parents=True)
+    with zipfile.ZipFile(pk3, "w") as archive:
+        archive.writestr("sound/a.ogg", b"a")
+        archive.writestr("../../outside.ogg", b"b")
+    open_corpus.unpack_containers(tmp_path / "package")
+    assert (tmp_path / "package/pk3/sound/a.ogg").read_bytes() == b"a"
+    assert not [*tmp_path.glob("outside.ogg"), *tmp_path.parent.glob("outside.ogg")]
+
+
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg")
+def test_deb_is_unpacked_once_and_whole(tmp_path):
+    tree = tmp_path / "tree"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text(
+        "Package: tiny\nVersion: 1\nArchitecture: all\nMaintainer: x <x@x>\nDescription: x\n"
+    )
+    write_wav(tree / "usr/share/tiny/a.wav", tone(0.1))
+    deb = tmp_path / "debs/tiny_1_all.deb"
+    deb.parent.mkdir()
+    subprocess.run(["dpkg-deb", "-b", tree, deb], check=True, capture_output=True)
+    (tmp_path / "pool/.tiny.part/left").mkdir(parents=True)  # of a run that was cut off
+    open_corpus.unpack("tiny", tmp_path / "debs", tmp_path / "pool")
+    assert (tmp_path / "pool/tiny/usr/share/tiny/a.wav").is_file()
+    assert [p.name for p in (tmp_path / "pool").iterdir()] == ["tiny"]
+    deb.write_bytes(b"no longer a package")
+    open_corpus.unpack("tiny", tmp_path / "debs", tmp_path / "pool")  # already there
+    shutil.rmtree(tmp_path / "pool/tiny")
+    with pytest.raises(corpus_sets.CorpusError, match="dpkg cannot unpack"):
+        open_corpus.unpack("tiny", tmp_path / "debs", tmp_path / "pool")
+    assert not (tmp_path / "pool/tiny").exists()
+
+
+def test_download_asks_only_for_what_is_missing(tmp_path, monkeypatch):
+    apt = tmp_path / "bin/apt-get"
+    apt.parent.mkdir()
+    apt.write_text('#!/bin/sh\necho "$@" >> "$LOG"\nshift\nfor p; do : > "${p}_1_all.deb"; done\n')
+    apt.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{apt.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("LOG", str(tmp_path / "log"))
+    debs = tmp_path / "debs"
+    debs.mkdir()
+    (debs / "one_1_all.deb").touch()
+    open_corpus.download(["one", "two"], debs)
+    open_corpus.download(["one", "two"], debs)
+    assert (tmp_path / "log").read_text() == "download two\n"
+    assert sorted(p.name for p in debs.glob("*.deb")) == ["one_1_all.deb", "two_1_all.deb"]
+    apt.write_text("#!/bin/sh\nexit 100\n")
+    with pytest.raises(corpus_sets.CorpusError, match="apt-get update"):
+        open_corpus.download(["three"], debs)
+
+
+def test_unusable_files_are_listed_with_a_reason(made):
+    lines = (made / "data/skipped.tsv").read_text().splitlines()[1:]
+    reasons = dict(line.split("\t") for line in lines)
+    assert reasons.pop("words/narrow.wav") == "left out: narrow-band"
+    assert reasons.pop("effects/corrupt.wav").startswith("unreadable")
+    assert reasons.pop("effects/short.wav").startswith("too short: 0.50 s decoded")
+    assert reasons.pop("effects/gone.wav") == "missing"
+    assert set(reasons.values()) == {"left out: enough Hedgewars voices"}
+    clips = corpus_sets.read_clips(made / "data/train/clips.tsv")
+    assert not {clip.path for clip in clips} & set(reasons)
+
+
+def test_voices_keep_to_their_share_of_the_speech(made):
+    speech = [
+        c for c in corpus_sets.read_clips(made / "data/train/clips.tsv") if c.domain == "speech"
+    ]
+    voices = sum(c.seconds for c in speech if c.source.startswith("hw_"))
+    assert 0 < voices <= 0.15 * sum(c.seconds for c in speech)
+
+
+def test_shipped_manifest_keeps_test_sources_out_of_training(tmp_path):
+    files, tests = open_corpus.read_manifest(open_corpus.MANIFEST)
+    sets, _ = open_corpus.plan_clips(files, tests, tmp_path, 0.15, 0)
+    tested = [clip for name in sets if name.startswith("test_") for clip in sets[name]]
+    assert [len(sets[f"test_{d}"]) for d in ("speech", "sound", "music")] == [60, 68, 56]
+    used = sets["train"] + sets["valid"]
+    assert not {c.source for c in tested} & {c.source for c in used}
+    assert not {c.path for c in sets["train"]} & {c.path for c in sets["valid"]}
+    speakers = [{c.source for c in sets[s] if c.domain == "speech"} for s in ("train", "valid")]
+    assert not speakers[0] & speakers[1]
+    assert not any(c.source == "tux_ca" or open_corpus.is_guitar(c.path) for c in used)
+
+
+def test_pieces_are_long_enough_and_listed_truly(made):
+    pieces = corpus_sets.read_set(made / "dump/train")
+    assert [p.utt for p in pieces] == sorted(p.utt for p in pieces)
+    assert (made / "dump/train/feats_type").read_text() == "raw\n"
+    for piece in pieces:
+        info = sf.info(piece.path)
+        assert (info.samplerate, info.channels, info.subtype) == (24000, 1, "PCM_16")
+        assert info.frames == piece.num_samples
+        assert 2 * 24000 <= piece.num_samples <= 10.3 * 24000
+        assert Path(piece.path).is_absolute()
+
+
+def test_voices_are_never_joined_and_lone_effects_are(made):
+    sources = {p.source: p for p in corpus_sets.read_set(made / "dump/train")}
+    alone = {s for s in sources if "+" not in s}
+    assert alone == {"reader_a", "reader_b", "hw_Pirate", "door", "band"}
+    (joined,) = (s for s in sources if "+" in s)
+    assert {"bell", "horn"} <= set(joined.split("+")) <= {"bell", "horn", "door"}
+    assert sources[joined].licence == "CC0; MIT"
+    skipped = (made / "dump/train/skipped.tsv").read_text()
+    assert "words/lone.wav\ttoo short for a piece" in skipped
+
+
+def test_song_is_the_sum_of_its_stems(made):
+    piece = next(p for p in corpus_sets.read_set(made / "dump/train") if p.domain == "music")
+    samples = corpus_audio.read_flac(Path(piece.path))
+    power = np.abs(np.fft.rfft(samples)) ** 2
+    hertz = np.fft.rfftfreq(len(samples), 1 / 24000)
+    song, guitar = (power[np.abs(hertz - f) < 20].sum() / power.sum() for f in (1000, 2000))
+    assert song == pytest.approx(0.5, abs=0.02) and guitar == pytest.approx(0.5, abs=0.02)
+
+
+def test_resampling_keeps_a_tone_and_its_level():
+    samples = corpus_audio.resample(tone(1.0, 44100, 5000.0).astype(np.float32), 44100)
+    assert len(samples) == 24000
+    expected = tone(1.0, 24000, 5000.0)
+    assert np.abs(samples - expected)[1000:-1000].max() < 1e-4
+
+
+def test_test_clips_stay_as_they_are(made, tmp_path):
+    options = ("--as_is",)
+    assert run_format(made, made / "data", tmp_path / "t", *options, name="test_speech") == 0
+    (piece,) = corpus_sets.read_set(tmp_path / "t")
+    assert piece.num_samples == 60000
+
+
+def test_same_pieces_on_any_number_of_processes(made, tmp_path):
+    assert run_format(made, made / "data", tmp_path / "again", nj=2) == 0
+    for first in (made / "dump/train/audio").iterdir():
+        assert (tmp_path / "again/audio" / first.name).read_bytes() == first.read_bytes()
+    first, again = (corpus_sets.read_set(d) for d in (made / "dump/train", tmp_path / "again"))
+    assert [replace(p, path="") for p in first] == [replace(p, path="") for p in again]
+    assert run_format(made, made / "data", tmp_path / "other", "--seed", "1") == 0
+    other = corpus_sets.read_set(tmp_path / "other")
+    assert {p.utt for p in other} != {p.utt for p in first}
+
+
+def test_resumed_set_makes_only_what_is_missing(made, tmp_path):
+    folder = tmp_path / "train"
+    shutil.copytree(made / "dump/train", folder)
+    audio = sorted((folder / "audio").iterdir())
+    lost = audio[0].read_bytes()
+    audio[0].unlink()
+    (folder / "wav.scp").unlink()
+    before = {path: path.stat().st_mtime_ns for path in audio[1:]}
+    assert run_format(made, made / "data", folder) == 0
+    assert audio[0].read_bytes() == lost
+    assert before == {path: path.stat().st_mtime_ns for path in audio[1:]}
+    assert len(corpus_sets.read_set(folder)) == len(audio)
+
+
+def test_choice_respects_the_seconds_of_a_domain(made, tmp_path):
+    assert run_format(made, made / "data", tmp_path / "s", "--domain_seconds", "12") == 0
+    pieces = corpus_sets.read_set(tmp_path / "s")
+    for domain in corpus_sets.DOMAINS:
+        seconds = sum(p.num_samples for p in pieces if p.domain == domain) / 24000
+        assert 0 < seconds <= 12.1
+
+
+def test_piece_that_cannot_be_made_is_counted(made, tmp_path, capsys):
+    clips = corpus_sets.read_clips(made / "data/train/clips.tsv")
+    corpus_sets.write_clips(
+        tmp_path / "train/clips.tsv", [*clips, replace(clips[0], path="words/no.wav", seconds=5.0)]
+    )
+    assert run_format(made, tmp_path, tmp_path / "set") == 0
+    assert "words/no.wav\tunreadable" in (tmp_path / "set/skipped.tsv").read_text()
+    assert "skipped 1: unreadable" in capsys.readouterr().out
+
+
+def test_summary_counts_hours_and_skips(made, tmp_path, capsys):
+    argv = ["--data", made / "data", "--dump", made / "dump", "--output", tmp_path / "s.tsv"]
+    assert summarise_corpus.main([*map(str, argv)]) == 0
+    with (tmp_path / "s.tsv").open() as file:
+        rows = corpus_sets.read_table(file, "s.tsv", summarise_corpus.COLUMNS)
+    hours = sum(float(row["hours"]) for row in rows if row["status"] == "used")
+    pieces = corpus_sets.read_set(made / "dump/train")
+    assert hours == pytest.approx(sum(p.num_samples for p in pieces) / 24000 / 3600, abs=1e-3)
+    assert {"skipped: missing", "skipped: unreadable"} <= {row["status"] for row in rows}
+    assert "lists: 1 skipped: narrow-band" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda d: open_corpus.main(["--voices_share", "1", "--pool", str(d)]), "--voices_share"),
+        (lambda d: open_corpus.main(["--pool", f"{d}/p", "--debs", str(d)]), "--download"),
+        (lambda d: format_audio.main([f"{d}/no.tsv", f"{d}/s"]), "no such list of clips"),
+        (lambda d: format_audio.main(["x", "y", "--min_seconds", "9"]), "--max_seconds"),
+        (lambda d: augment.main([f"{d}/none", f"{d}/s"]), "run format_audio.py first"),
+        (lambda d: augment.main([str(d), str(d)]), "another folder"),
+        (lambda d: summarise_corpus.main(["--dump", str(d)]), "no formatted sets"),
+    ],
+)
+def test_misuse_is_one_line_and_leaves_nothing(tmp_path, capsys, call, told):
+    assert call(tmp_path) == 1
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1
+    assert not any(tmp_path.iterdir())
