@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""The command ``bscodec``: parse, call, print. The rest is in ``bscodec/commands``."""
+
+import argparse
+import io
+import os
+import signal
+import sys
+import threading
+from importlib import import_module
+from typing import NoReturn
+
+from espnet2.gan_codec.bscodec.commands.jobs import UsageError, one_line
+
+COMMANDS = ("encode", "decode", "info", "models", "demo")
+_PACKAGE = "espnet2.gan_codec.bscodec.commands"
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"bscodec: error: {message} (see '{self.prog} --help')\n")
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Return the parser of all subcommands."""
+    parser = _Parser(prog="bscodec", description="BSCodec: a band-split neural audio codec.")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        command = import_module(f"{_PACKAGE}.{name}")
+        subparser = subparsers.add_parser(
+            name,
+            help=command.HELP,
+            description=getattr(command, "DESCRIPTION", command.HELP),
+            epilog=getattr(command, "EPILOG", None),
+        )
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    return parser
+
+
+def main(cmd: list[str] | None = None) -> int:
+    """Run a command line and return its exit status.
+
+    That is 0, 1 (something failed), 2 (a command line that makes no sense) or 130 (interrupted).
+    """
+    if threading.current_thread() is threading.main_thread():
+        # A terminated run cleans up like an interrupted one.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are no Unicode
+    args = get_parser().parse_args(cmd)
+    try:
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader of our output has gone, as with "| head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except UsageError as error:
+        status, message = 2, one_line(error)
+    except (ValueError, OSError) as error:
+        status, message = 1, one_line(error)
+    except KeyboardInterrupt:
+        status, message = 130, "interrupted"
+    print(f"bscodec: error: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

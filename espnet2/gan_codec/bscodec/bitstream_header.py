@@ -1,0 +1,313 @@
+"""The bytes ahead of the codes in a ``.bsc`` file (layout: ``docs/bitstream.md``).
+
+Kept to about 30 bytes, since ten seconds of codes are only three to five thousand: well-known
+models and clocks are table indices, the rest are variable-length integers.
+"""
+
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from itertools import pairwise
+
+MAGIC = b"BSC"
+VERSION = 1
+SUFFIX = ".bsc"
+BLOCK_SECONDS = 10
+WELL_KNOWN_MODELS = (
+    "bscodec-mini",
+    "BSCodec_band_vq_5band",
+    "BSCodec_band_simvq_3band",
+    "BSCodec_band_simvq_2band",
+)
+WELL_KNOWN_CLOCKS = ((24000, 320), (16000, 320), (44100, 512), (48000, 640))  # (Hz, samples)
+SPELLED_OUT = 0  # table index that says: the value itself follows
+MAX_BITS = 32
+NUM_SAMPLES_BYTES = 5
+MAX_NUM_SAMPLES = 256**NUM_SAMPLES_BYTES - 1
+MAX_HEADER_BYTES = 4096  # more than any header of this version can take
+CRC_BYTES = 4
+
+_EXPLICIT_EDGES = 0x80
+_ALL_ALIKE = 0x80
+_NOT_A_POWER_OF_TWO = 0x40
+
+
+class BitstreamError(ValueError):
+    """A ``.bsc`` file that is damaged, cut short, foreign, or cannot be written as asked."""
+
+
+@dataclass(frozen=True)
+class BscHeader:
+    """What a ``.bsc`` file says before its codes.
+
+    Attributes:
+        num_samples: length of the audio in samples at ``sampling_rate``.
+        sampling_rate: in Hz.
+        hop_length: samples per frame of codes.
+        bands: (low, high) in Hz of each stored band, lowest first.
+        codebook_sizes: number of entries of each stored band's codebook.
+        model: tag of the model the codes belong to (at most 255 bytes of UTF-8).
+        fingerprint: first 4 bytes of the SHA-256 of that model's weights, as 8 hex digits.
+
+    Raises:
+        BitstreamError: a value that no file can hold.
+    """
+
+    num_samples: int
+    sampling_rate: int
+    hop_length: int
+    bands: tuple[tuple[float, float], ...]
+    codebook_sizes: tuple[int, ...]
+    model: str
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        check(0 <= self.num_samples <= MAX_NUM_SAMPLES, "num_samples", self.num_samples)
+        check(1 <= self.sampling_rate < 2**32, "sampling_rate", self.sampling_rate)
+        check(1 <= self.hop_length < 2**32, "hop_length", self.hop_length)
+        check(1 <= len(self.bands) < _EXPLICIT_EDGES, "bands", self.bands)
+        check(all(0 <= lo < hi < math.inf for lo, hi in self.bands), "bands", self.bands)
+        sizes = self.codebook_sizes
+        check(len(sizes) == len(self.bands), "codebook_sizes", sizes)
+        check(all(2 <= size <= 2**MAX_BITS for size in sizes), "codebook_sizes", sizes)
+        check(1 <= len(self.model.encode()) <= 255, "model", repr(self.model))
+        digits = set(self.fingerprint) <= set("0123456789abcdef")
+        check(digits and len(self.fingerprint) == 8, "fingerprint", repr(self.fingerprint))
+
+    @property
+    def num_bands(self) -> int:
+        return len(self.bands)
+
+    @property
+    def bits(self) -> tuple[int, ...]:
+        """Bits of one index in each band: ceil(log2(codebook size))."""
+        return tuple((size - 1).bit_length() for size in self.codebook_sizes)
+
+    @property
+    def num_frames(self) -> int:
+        return -(-self.num_samples // self.hop_length)
+
+    @property
+    def duration(self) -> float:
+        """In seconds."""
+        return self.num_samples / self.sampling_rate
+
+    @property
+    def frames_per_block(self) -> int:
+        """Frames in every block but the last: ten seconds, rounded up to whole frames."""
+        return -(-BLOCK_SECONDS * self.sampling_rate // self.hop_length)
+
+    @property
+    def num_blocks(self) -> int:
+        return -(-self.num_frames // self.frames_per_block)
+
+    @property
+    def bitrate(self) -> float:
+        """Bits of code for every second of audio, in bits/s: the rate of an endless signal."""
+        return sum(self.bits) * self.sampling_rate / self.hop_length
+
+    @property
+    def payload_bits(self) -> int:
+        """Bits of code in the whole file, the last frame counted whole."""
+        return self.num_frames * sum(self.bits)
+
+    @property
+    def payload_bitrate(self) -> float:
+        """Bits of code in this file for every second of its audio, in bits/s."""
+        return self.payload_bits / self.duration
+
+    def file_bitrate(self, num_bytes: int) -> float:
+        """Bits on disk for every second of audio, in bits/s, of a file of ``num_bytes``."""
+        return 8 * num_bytes / self.duration
+
+    def overhead(self, num_bytes: int) -> float:
+        """What a file of ``num_bytes`` has beyond its codes, as a fraction of these."""
+        return 8 * num_bytes / self.payload_bits - 1
+
+    @property
+    def blocks_bytes(self) -> int:
+        """Size in bytes of all blocks, checksums included."""
+        full, rest = divmod(self.num_frames, self.frames_per_block)
+        size = full * self.block_bytes(self.frames_per_block)
+        return size + (self.block_bytes(rest) if rest else 0)
+
+    def block_bytes(self, num_frames: int) -> int:
+        """Size in bytes of a block of ``num_frames`` frames with its checksum."""
+        return -(-num_frames * sum(self.bits) // 8) + CRC_BYTES
+
+    def frames_of_block(self, index: int) -> int:
+        return min(self.frames_per_block, self.num_frames - index * self.frames_per_block)
+
+
+def check(condition: bool, name: str, value: object) -> None:
+    """Raise BitstreamError unless ``condition`` holds for the field ``name``."""
+    if not condition:
+        raise BitstreamError(f"{name}: {value} cannot be stored in a {SUFFIX} file")
+
+
+def pack_header(header: BscHeader) -> bytes:
+    """Return the header's bytes. Equal headers give equal bytes."""
+    parts = [MAGIC, bytes([VERSION])]
+    if header.model in WELL_KNOWN_MODELS:
+        parts.append(bytes([1 + WELL_KNOWN_MODELS.index(header.model)]))
+    else:
+        tag = header.model.encode()
+        parts.append(bytes([SPELLED_OUT, len(tag)]) + tag)
+    parts.append(bytes.fromhex(header.fingerprint))
+    clock = (header.sampling_rate, header.hop_length)
+    if clock in WELL_KNOWN_CLOCKS:
+        parts.append(bytes([1 + WELL_KNOWN_CLOCKS.index(clock)]))
+    else:
+        parts.append(bytes([SPELLED_OUT]) + _varint(clock[0]) + _varint(clock[1]))
+    parts.append(header.num_samples.to_bytes(NUM_SAMPLES_BYTES, "little"))
+    parts.append(_pack_bands(header.bands))
+    parts.append(_pack_sizes(header.codebook_sizes))
+    data = b"".join(parts)
+    return data + struct.pack("<I", zlib.crc32(data))
+
+
+def unpack_header(data: bytes, name: str) -> tuple[BscHeader, int]:
+    """Read the header at the start of ``data``; return it and its size in bytes.
+
+    ``name`` is what an error calls the file.
+
+    Raises:
+        BitstreamError: not a ``.bsc`` file, of a newer version, cut short, or damaged.
+    """
+    if not data:
+        raise BitstreamError(f"{name}: the file is empty")
+    if data[: len(MAGIC)] != MAGIC[: len(data)]:
+        raise BitstreamError(f"{name}: not a {SUFFIX} file")
+    cursor = _Cursor(data, len(MAGIC))
+    try:
+        version = cursor.byte()
+        if version != VERSION:
+            raise BitstreamError(
+                f"{name}: version {version} of the {SUFFIX} format: this program reads {VERSION}"
+            )
+        header = _unpack_fields(cursor)
+        cursor.take(CRC_BYTES)
+    except EOFError:
+        raise BitstreamError(f"{name}: the file is cut short within its header") from None
+    except (_Damage, UnicodeDecodeError) as error:
+        raise BitstreamError(f"{name}: the header is damaged") from error
+    # One header has one spelling, checksum included: anything else has been changed.
+    if pack_header(header) != data[: cursor.position]:
+        raise BitstreamError(f"{name}: the header is damaged")
+    return header, cursor.position
+
+
+class _Damage(Exception):
+    """Bytes that no writer makes."""
+
+
+class _Cursor:
+    """Walk through bytes that may end too early (EOFError)."""
+
+    def __init__(self, data: bytes, position: int) -> None:
+        self.data, self.position = data, position
+
+    def take(self, size: int) -> bytes:
+        taken = self.data[self.position : self.position + size]
+        if len(taken) < size:
+            raise EOFError
+        self.position += size
+        return taken
+
+    def byte(self) -> int:
+        return self.take(1)[0]
+
+    def varint(self) -> int:
+        """Seven bits a byte, low ones first; the high bit says that more follow."""
+        value = 0
+        for shift in range(0, 70, 7):
+            byte = self.byte()
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+        raise _Damage
+
+
+def _unpack_fields(cursor: _Cursor) -> BscHeader:
+    index = cursor.byte()
+    model = cursor.take(cursor.byte()).decode() if index == SPELLED_OUT else None
+    fingerprint = cursor.take(4).hex()
+    model = model or _lookup(WELL_KNOWN_MODELS, index)
+    index = cursor.byte()
+    if index == SPELLED_OUT:
+        clock = (cursor.varint(), cursor.varint())
+    else:
+        clock = _lookup(WELL_KNOWN_CLOCKS, index)
+    num_samples = int.from_bytes(cursor.take(NUM_SAMPLES_BYTES), "little")
+    bands = _unpack_bands(cursor)
+    sizes = _unpack_sizes(cursor, len(bands))
+    try:
+        return BscHeader(num_samples, *clock, bands, sizes, model, fingerprint)
+    except BitstreamError as error:
+        raise _Damage from error
+
+
+def _lookup(table: tuple, index: int) -> object:
+    if not 1 <= index <= len(table):
+        raise _Damage
+    return table[index - 1]
+
+
+def _varint(value: int) -> bytes:
+    groups = []
+    while value >= 0x80:
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*groups, value])
+
+
+def _pack_bands(bands: tuple[tuple[float, float], ...]) -> bytes:
+    """The number of bands and their upper edges; both edges of each when there are gaps."""
+    edges = [0, *(high for _, high in bands)]
+    adjoining = tuple(pairwise(edges)) == tuple(tuple(band) for band in bands)
+    if adjoining and all(edge == int(edge) < 2**32 for edge in edges):
+        return bytes([len(bands)]) + b"".join(_varint(int(edge)) for edge in edges[1:])
+    spelled = b"".join(struct.pack("<dd", low, high) for low, high in bands)
+    return bytes([_EXPLICIT_EDGES | len(bands)]) + spelled
+
+
+def _unpack_bands(cursor: _Cursor) -> tuple[tuple[float, float], ...]:
+    first = cursor.byte()
+    count = first & ~_EXPLICIT_EDGES
+    if first & _EXPLICIT_EDGES:
+        return tuple(struct.unpack("<dd", cursor.take(16)) for _ in range(count))
+    edges = [0, *(cursor.varint() for _ in range(count))]
+    return tuple(pairwise(edges))
+
+
+def _pack_sizes(sizes: tuple[int, ...]) -> bytes:
+    """One byte where all codebooks have the same power of two entries: its exponent."""
+    if len(set(sizes)) == 1:
+        first, *rest = _pack_size(sizes[0])
+        return bytes([first | _ALL_ALIKE, *rest])
+    return b"".join(_pack_size(size) for size in sizes)
+
+
+def _pack_size(size: int) -> bytes:
+    exponent = (size - 1).bit_length()
+    if size == 1 << exponent:
+        return bytes([exponent])
+    return bytes([_NOT_A_POWER_OF_TWO]) + _varint(size)
+
+
+def _unpack_sizes(cursor: _Cursor, count: int) -> tuple[int, ...]:
+    alike, size = _unpack_size(cursor)
+    if alike:
+        return (size,) * count
+    return (size, *(_unpack_size(cursor)[1] for _ in range(count - 1)))
+
+
+def _unpack_size(cursor: _Cursor) -> tuple[bool, int]:
+    first = cursor.byte()
+    alike, rest = bool(first & _ALL_ALIKE), first & ~_ALL_ALIKE
+    if rest == _NOT_A_POWER_OF_TWO:
+        return alike, cursor.varint()
+    if rest > MAX_BITS:
+        raise _Damage
+    return alike, 1 << rest

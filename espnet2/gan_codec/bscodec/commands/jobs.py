@@ -1,0 +1,205 @@
+"""From the inputs and output of a command line to the files to make, and the loop over them."""
+
+import errno
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+LONG_SECONDS = 60  # a single file of more than that gets a progress bar
+
+
+class UsageError(ValueError):
+    """A command line that makes no sense: exit status 2."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to make of another."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of a command line.
+
+    Attributes:
+        jobs: in the order in which they are done.
+        many: several files, or a folder: finished ones are skipped, a failed one does not stop
+            the rest.
+        into_folder: the targets lie in a folder that is made where it is missing.
+    """
+
+    jobs: list[Job]
+    many: bool
+    into_folder: bool
+
+
+def make_plan(
+    inputs: list[str], output: str, read_suffixes: Collection[str], write_suffixes: list[str]
+) -> Plan:
+    """Decide which file becomes which.
+
+    One file becomes ``output`` itself, unless that is a folder; several files, or folders with all
+    that is below them, go into the folder ``output`` and keep their stems.
+
+    Args:
+        inputs: files and folders.
+        output: a file, a folder, or the name of a folder to make.
+        read_suffixes: of the files to take out of folders.
+        write_suffixes: allowed for ``output``; the first is used in folders.
+
+    Raises:
+        UsageError: two inputs would become one file, a folder holds no input, or ``output`` is
+            of the wrong kind.
+    """
+    many = len(inputs) > 1 or os.path.isdir(inputs[0])
+    if not many and not os.path.isdir(output) and not output.endswith(os.sep):
+        if Path(output).suffix.lower() not in write_suffixes:
+            kinds = " or ".join(write_suffixes)
+            raise UsageError(f"-o {output}: expected a name in {kinds}, or a folder ending in /")
+        return Plan([Job(Path(inputs[0]), Path(output))], many=False, into_folder=False)
+    if os.path.exists(output) and not os.path.isdir(output):
+        raise UsageError(f"-o {output}: several files need a folder, and this is a file")
+    jobs = [
+        Job(source, Path(output, f"{stem}{write_suffixes[0]}"))
+        for source, stem in _sources(inputs, read_suffixes)
+    ]
+    target, count = Counter(job.target for job in jobs).most_common(1)[0]
+    if count > 1:
+        names = " and ".join(str(job.source) for job in jobs if job.target == target)
+        raise UsageError(f"{names} would both become {target}")
+    return Plan(jobs, many, into_folder=True)
+
+
+def _sources(inputs: list[str], suffixes: Collection[str]) -> Iterator[tuple[Path, Path]]:
+    """Yield every input file, and its path below the folder it was found in, without suffix."""
+    for name in map(Path, inputs):
+        if not name.is_dir():
+            yield name, Path(name.stem)
+            continue
+        paths = sorted(
+            Path(folder, file)
+            for folder, _, files in os.walk(name)
+            for file in files
+            if Path(file).suffix.lower() in suffixes and not file.startswith(".")
+        )
+        if not paths:
+            kind = "audio" if ".wav" in suffixes else "/".join(suffixes)
+            raise UsageError(f"{name}: this folder holds no {kind} files")
+        for path in paths:
+            yield path, path.relative_to(name).with_suffix("")
+
+
+def run_plan(
+    plan: Plan,
+    make: Callable[[Job, Callable[[float], object]], str],
+    stale: Callable[[Job], str | None],
+    seconds: Callable[[Job], float],
+    force: bool,
+) -> int:
+    """Do all jobs; return the exit status: 0, or 1 if any of them failed.
+
+    Args:
+        make: does one job, reports seconds of audio done to its second argument, and returns
+            a line to print.
+        stale: says what is wrong with an existing target; None when it is finished and right.
+        seconds: length of a job's audio.
+        force: make every target again.
+    """
+    made = skipped = failed = 0
+    with _progress_bar(plan, seconds) as bar:
+        for job in plan.jobs:
+            try:
+                if not force and os.path.lexists(job.target):
+                    _check_existing(job, stale(job) if plan.many else "")
+                    skipped += 1
+                else:
+                    if plan.into_folder:
+                        job.target.parent.mkdir(parents=True, exist_ok=True)
+                    say(make(job, _nothing if plan.many else bar.update))
+                    made += 1
+            except BrokenPipeError:
+                raise  # nobody reads what is printed: no matter of this job
+            except (ValueError, OSError) as error:
+                complain(error, job.target)
+                failed += 1
+                if getattr(error, "errno", None) == errno.ENOSPC:
+                    break  # the other jobs would fail alike
+            if plan.many:
+                bar.update()
+    if plan.many:
+        left = len(plan.jobs) - made - skipped - failed
+        outcomes = {
+            "already there and skipped (--force makes them again)": skipped,
+            "failed": failed,
+            "not tried": left,
+        }
+        parts = [f"{made} made"] + [f"{n} {what}" for what, n in outcomes.items() if n]
+        say(f"{len(plan.jobs)} files: {', '.join(parts)}")
+    return 1 if failed else 0
+
+
+def _nothing(_: float) -> None:
+    """Progress within a file, where the bar counts files."""
+
+
+def _check_existing(job: Job, problem: str | None) -> None:
+    if problem is not None:
+        reason = f", but {problem}" if problem else ""
+        raise FileExistsError(
+            errno.EEXIST, f"is there already{reason} (--force overwrites)", str(job.target)
+        )
+
+
+def older_than_input(job: Job) -> bool:
+    """Whether the input has changed since the output was made."""
+    return job.target.stat().st_mtime < job.source.stat().st_mtime
+
+
+def _progress_bar(plan: Plan, seconds: Callable[[Job], float]):
+    from tqdm import tqdm
+
+    if plan.many:
+        return tqdm(total=len(plan.jobs), unit="file", disable=None, leave=False)
+    try:
+        total = seconds(plan.jobs[0])
+    except (ValueError, OSError):
+        total = 0  # the job itself will say what is wrong
+    form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
+    hidden = None if total > LONG_SECONDS else True
+    return tqdm(total=total, bar_format=form, disable=hidden, leave=False)
+
+
+def say(line: str) -> None:
+    """Print a line of results on stdout, above a progress bar."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stdout)
+
+
+def note(line: str) -> None:
+    """Print a line on stderr that the user should know."""
+    from tqdm import tqdm
+
+    tqdm.write(f"bscodec: note: {line}", file=sys.stderr)
+
+
+def complain(error: Exception, target: Path) -> None:
+    """Print an error on stderr, in one line; ``target`` was being written."""
+    from tqdm import tqdm
+
+    if isinstance(error, OSError) and error.filename is None:
+        error.filename = str(target)
+    tqdm.write(f"bscodec: error: {one_line(error)}", file=sys.stderr)
+
+
+def one_line(error: Exception) -> str:
+    """Return what an error says, the file's name first, without line breaks."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__

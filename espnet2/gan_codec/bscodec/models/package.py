@@ -1,0 +1,57 @@
+"""Make the forms in which a trained model is given away; all have the same fingerprint."""
+
+import os
+from pathlib import Path
+
+import yaml
+
+from espnet2.gan_codec.bscodec.files import whole_file
+from espnet2.gan_codec.bscodec.models.checkpoint import load_model
+from espnet2.gan_codec.bscodec.models.resolver import CONFIG, find_model, read_yaml
+
+
+def package_model(name: str, folder: str | os.PathLike, half: bool = True) -> str:
+    """Write ``config.yaml`` and ``model.safetensors`` of a trained model; return its fingerprint.
+
+    Only the generator's weights are kept. With ``half`` they are rounded to 16 bits where that
+    keeps them finite; the fingerprint is that of the rounded weights.
+
+    Args:
+        name: as for ``load_model``.
+        folder: made if needed; its name becomes the model's tag.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    model = load_model(name, "cpu").model
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {f"generator.{key}": value for key, value in model.generator.state_dict().items()}
+    if half:
+        for key, value in weights.items():
+            rounded = value.half()
+            if value.dtype == torch.float32 and torch.isfinite(rounded).all():
+                weights[key] = rounded
+    # save_file wants every tensor to have memory of its own
+    weights = {key: value.clone().contiguous() for key, value in weights.items()}
+    contents = read_yaml(find_model(name).config)
+    config = {"codec": "bscodec", "codec_conf": contents["codec_conf"]}
+    with whole_file(folder / "model.safetensors") as temporary:
+        save_file(weights, temporary)
+    with whole_file(folder / CONFIG) as temporary:
+        temporary.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    return load_model(str(folder), "cpu").fingerprint
+
+
+def export_checkpoint(name: str, path: str | os.PathLike) -> str:
+    """Write a model as ESPnet's ``.pth`` of 32-bit floats; return its fingerprint.
+
+    The names are those of ESPnet's ``ESPnetGANCodecModel``; discriminators are left out.
+    """
+    import torch
+
+    loaded = load_model(name, "cpu")
+    weights = loaded.model.generator.state_dict()
+    with whole_file(path) as temporary:
+        torch.save({f"codec.generator.{key}": v for key, v in weights.items()}, temporary)
+    return loaded.fingerprint
