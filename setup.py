@@ -33,7 +33,7 @@ REQUIREMENTS = [
 ]
 
 TRAIN = ["tensorboard>=2.14", "matplotlib>=3.7"]  # ESPnet's trainer wants them, in an extra too
-DEMO = ["auraloss>=0.4", "matplotlib>=3.7"]
+DEMO = ["auraloss>=0.4", "jinja2>=3", "matplotlib>=3.7"]
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
@@ -138,7 +138,10 @@ setup(
     extras_require={"train": TRAIN, "demo": DEMO, "test": TEST},
     packages=own_packages(),
     py_modules=own_modules(),
-    package_data={"espnet2.gan_codec.bscodec": ["models/pretrained/*/*"]},
+    package_data={
+        "espnet2.gan_codec.bscodec": ["models/pretrained/*/*"],
+        "espnet2.gan_codec.bscodec.demo": ["template.html", "style.css", "player.js", "clips/*"],
+    },
     entry_points={"console_scripts": ["bscodec=espnet2.bin.bscodec:main"]},
     cmdclass={"build_py": BuildPy, "editable_wheel": EditableWheel},
     zip_safe=False,

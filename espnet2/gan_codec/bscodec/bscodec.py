@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -18,39 +17,15 @@ from espnet2.gan_codec.abs_gan_codec import AbsGANCodec
 from espnet2.gan_codec.bscodec.config import ConfigError, GeneratorConfig, check_codec_conf
 from espnet2.gan_codec.bscodec.discriminators import build_discriminator
 from espnet2.gan_codec.bscodec.generator import BSCodecGenerator, GeneratorOutput
-from espnet2.gan_codec.bscodec.losses import MultiResolutionSpectralLoss
-from espnet2.gan_codec.bscodec.monitor import CodebookMonitor
-from espnet2.gan_codec.shared.loss.freq_loss import MultiScaleMelSpectrogramLoss
-from espnet2.gan_tts.hifigan.loss import (
-    DiscriminatorAdversarialLoss,
-    FeatureMatchLoss,
-    GeneratorAdversarialLoss,
+from espnet2.gan_codec.bscodec.losses import (
+    ADVERSARIAL_DEFAULTS,
+    FEATURE_DEFAULTS,
+    MEL_DEFAULTS,
+    build_losses,
 )
+from espnet2.gan_codec.bscodec.monitor import CodebookMonitor
+from espnet2.gan_codec.bscodec.state_dict import adapt_state_dict, refuse_partial_load
 from espnet2.torch_utils.device_funcs import force_gatherable
-
-ADVERSARIAL_DEFAULTS = {"average_by_discriminators": False, "loss_type": "mse"}
-FEATURE_DEFAULTS = {
-    "average_by_discriminators": False,
-    "average_by_layers": False,
-    "include_final_outputs": True,
-}
-MEL_DEFAULTS = {
-    "range_start": 6,
-    "range_end": 11,
-    "window": "hann",
-    "n_mels": 80,
-    "fmin": 0,
-    "fmax": None,
-    "log_base": None,
-}
-
-
-def _construct(kind: type, key: str, defaults: Mapping, params: Mapping, **fixed: Any):
-    """Build a loss from its ``<name>_params``, turning a wrong key into a ConfigError."""
-    try:
-        return kind(**{**defaults, **params, **fixed})
-    except (TypeError, ValueError, AssertionError) as error:
-        raise ConfigError(f"codec_conf.{key}: {error}") from error
 
 
 class BSCodec(AbsGANCodec):
@@ -115,42 +90,12 @@ class BSCodec(AbsGANCodec):
         self.discriminator = build_discriminator(copy.deepcopy(dict(discriminator_params)))
         self.monitor = CodebookMonitor(self.config.codebook_sizes)
 
-        self.generator_adv_loss = _construct(
-            GeneratorAdversarialLoss,
-            "generator_adv_loss_params",
-            ADVERSARIAL_DEFAULTS,
-            generator_adv_loss_params,
-        )
-        self.discriminator_adv_loss = _construct(
-            DiscriminatorAdversarialLoss,
-            "discriminator_adv_loss_params",
-            ADVERSARIAL_DEFAULTS,
-            discriminator_adv_loss_params,
-        )
-        self.feat_match_loss = self.mel_loss = self.spectral_loss = None
-        if use_feat_match_loss:
-            self.feat_match_loss = _construct(
-                FeatureMatchLoss,
-                "feat_match_loss_params",
-                FEATURE_DEFAULTS,
-                feat_match_loss_params,
-            )
-        if use_mel_loss:
-            self.mel_loss = _construct(
-                MultiScaleMelSpectrogramLoss,
-                "mel_loss_params",
-                MEL_DEFAULTS,
-                mel_loss_params,
-                fs=sampling_rate,
-            )
-        if use_spectral_loss:
-            self.spectral_loss = _construct(
-                MultiResolutionSpectralLoss,
-                "spectral_loss_params",
-                {},
-                spectral_loss_params,
-                fs=sampling_rate,
-            )
+        modules = build_losses(conf)
+        self.generator_adv_loss = modules["generator_adv"]
+        self.discriminator_adv_loss = modules["discriminator_adv"]
+        self.feat_match_loss = modules["feat_match"]
+        self.mel_loss = modules["mel"]
+        self.spectral_loss = modules["spectral"]
         self.use_band_loss = use_band_loss
         self.use_dual_decoder = use_dual_decoder
         self.lambda_quantization = lambda_quantization
@@ -163,8 +108,8 @@ class BSCodec(AbsGANCodec):
         # (audio, its version, output, does it hold a graph); the trainer resets it by this name
         self._cache: tuple[torch.Tensor, int, GeneratorOutput, bool] | None = None
         self.fs = sampling_rate
-        self.register_load_state_dict_pre_hook(_adapt_state_dict)
-        self.register_load_state_dict_post_hook(_refuse_partial_load)
+        self.register_load_state_dict_pre_hook(adapt_state_dict)
+        self.register_load_state_dict_post_hook(refuse_partial_load)
 
     # ---- facts -------------------------------------------------------------------------
 
@@ -388,41 +333,3 @@ class BSCodec(AbsGANCodec):
     def _check_band_count(self, bands: int | None) -> None:
         if bands is not None and not 1 <= bands <= self.num_bands:
             raise ValueError(f"expected 1 to {self.num_bands} bands, got {bands}")
-
-
-# (old, new) names of torch's two weight-norm implementations
-WEIGHT_NORM_NAMES = (
-    ("weight_g", "parametrizations.weight.original0"),
-    ("weight_v", "parametrizations.weight.original1"),
-)
-
-
-def _adapt_state_dict(module: BSCodec, state_dict: dict, prefix: str, *args: Any) -> None:
-    """Accept either spelling of weight norm, and checkpoints without the mel filterbanks.
-
-    The filterbanks are constants of the loss, not weights.
-    """
-    own = {prefix + name for name in module.state_dict()}
-    for name in [n for n in state_dict if n.startswith(prefix) and n not in own]:
-        for old, new in WEIGHT_NORM_NAMES:
-            for given, wanted in ((old, new), (new, old)):
-                renamed = name.removesuffix(given) + wanted
-                if name.endswith(f".{given}") and renamed in own:
-                    state_dict[renamed] = state_dict.pop(name)
-    for name, buffer in module.named_buffers():
-        if name.startswith("mel_loss."):
-            state_dict.setdefault(prefix + name, buffer)
-
-
-def _refuse_partial_load(module: BSCodec, incompatible: Any) -> None:
-    """Loading is strict even where the caller says ``strict=False``, as ESPnet does.
-
-    A checkpoint that lacks a weight of the generator would otherwise give a codec that runs
-    and makes noise.
-    """
-    names = [k for k in incompatible.missing_keys if "generator." in k]
-    if names:
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        raise RuntimeError(
-            f"the checkpoint does not fit this BSCodec config: it lacks {', '.join(names[:3])}{more}"
-        )

@@ -1,13 +1,39 @@
-"""Reconstruction losses of our own; the published ones are ESPnet's."""
+"""The training losses: ESPnet's, which the published models use, and a spectral one of ours."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torchaudio.functional import melscale_fbanks
+
+from espnet2.gan_codec.bscodec.config import ConfigError
+from espnet2.gan_codec.shared.loss.freq_loss import MultiScaleMelSpectrogramLoss
+from espnet2.gan_tts.hifigan.loss import (
+    DiscriminatorAdversarialLoss,
+    FeatureMatchLoss,
+    GeneratorAdversarialLoss,
+)
+
+# as in the published training configs
+ADVERSARIAL_DEFAULTS = {"average_by_discriminators": False, "loss_type": "mse"}
+FEATURE_DEFAULTS = {
+    "average_by_discriminators": False,
+    "average_by_layers": False,
+    "include_final_outputs": True,
+}
+MEL_DEFAULTS = {
+    "range_start": 6,
+    "range_end": 11,
+    "window": "hann",
+    "n_mels": 80,
+    "fmin": 0,
+    "fmax": None,
+    "log_base": None,
+}
 
 # Power below which a bin counts as silent.  It bounds the logarithm, so that a model is not
 # asked to match the rounding noise of digital silence.
@@ -63,3 +89,43 @@ class MultiResolutionSpectralLoss(nn.Module):
             m_hat, m = (s_hat @ mel).clamp(min=floor), (s @ mel).clamp(min=floor)
             loss = loss + F.l1_loss(m_hat.log(), m.log())
         return loss / len(self.fft_sizes)
+
+
+def build_losses(conf: Mapping[str, Any]) -> dict[str, nn.Module | None]:
+    """Build the loss modules of a ``codec_conf``; one that is switched off is ``None``.
+
+    Raises:
+        ConfigError: naming the ``*_params`` key that its loss does not accept.
+    """
+
+    def construct(kind: type, key: str, defaults: Mapping[str, Any], **fixed: Any) -> nn.Module:
+        try:
+            return kind(**{**defaults, **conf[key], **fixed})
+        except (TypeError, ValueError, AssertionError) as error:
+            raise ConfigError(f"codec_conf.{key}: {error}") from error
+
+    fs = conf["sampling_rate"]
+    losses: dict[str, nn.Module | None] = {
+        "generator_adv": construct(
+            GeneratorAdversarialLoss, "generator_adv_loss_params", ADVERSARIAL_DEFAULTS
+        ),
+        "discriminator_adv": construct(
+            DiscriminatorAdversarialLoss, "discriminator_adv_loss_params", ADVERSARIAL_DEFAULTS
+        ),
+        "feat_match": None,
+        "mel": None,
+        "spectral": None,
+    }
+    if conf["use_feat_match_loss"]:
+        losses["feat_match"] = construct(
+            FeatureMatchLoss, "feat_match_loss_params", FEATURE_DEFAULTS
+        )
+    if conf["use_mel_loss"]:
+        losses["mel"] = construct(
+            MultiScaleMelSpectrogramLoss, "mel_loss_params", MEL_DEFAULTS, fs=fs
+        )
+    if conf["use_spectral_loss"]:
+        losses["spectral"] = construct(
+            MultiResolutionSpectralLoss, "spectral_loss_params", {}, fs=fs
+        )
+    return losses
