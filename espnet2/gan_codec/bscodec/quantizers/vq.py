@@ -50,10 +50,15 @@ class BandVQ(nn.Module):
     def _quantize(
         self, layer: VectorQuantization, x: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """One band: (B, D, F) to quantized (B, D, F), codes (B, F) and commitment loss."""
+        """One band: (B, D, F) to quantized (B, D, F), codes (B, F) and commitment loss.
+
+        The loss is 0 outside of training, as ESPnet's quantizer has it.
+        """
         projected = layer.project_in(x.transpose(1, 2))
         quantized, indices = layer._codebook(projected)
-        commitment = F.mse_loss(projected, quantized.detach())
+        commitment = projected.new_zeros(())
+        if self.training:
+            commitment = F.mse_loss(projected, quantized.detach())
         # straight through the codebook alone, so that project_out is trained too
         quantized = projected + (quantized - projected).detach()
         return layer.project_out(quantized).transpose(1, 2), indices, commitment
