@@ -122,11 +122,26 @@ def test_simvq_refit_follows_the_latents_and_never_hurts():
     layer = SimVQ(1024, 8, 24).train()
     x = (torch.randn(24, 5) @ torch.randn(5, 400) * 5).unsqueeze(0)
     before = layer._error(x).item()
+    layer._watch(x)
     assert layer.refit(x)
     after = layer._error(x).item()
     assert after < before / 3
     assert not layer.refit(x)  # nothing left to gain: the map stays as it is
     assert layer._error(x).item() == after
+
+
+def test_simvq_refit_is_not_misled_by_one_odd_batch():
+    torch.manual_seed(0)
+    layer = SimVQ(1024, 8, 24).train()
+    usual = (torch.randn(24, 8) @ torch.randn(8, 400) * 5).unsqueeze(0)
+    for _ in range(100):
+        layer._watch(usual)
+    layer.refit(usual)
+    good = layer._error(usual).item()
+    odd = 0.01 * usual[:, :, :50]
+    layer._watch(odd)
+    layer.refit(odd)
+    assert layer._error(usual).item() < 1.2 * good
 
 
 def test_simvq_refit_happens_only_when_asked_for():

@@ -46,6 +46,7 @@ CONFIG = {
     "optim": "adamw",
     "optim2": "adamw",
     "generator_first": True,
+    "unused_parameters": True,  # a turn leaves the other side's weights alone
     "best_model_criterion": [["valid", "mel_loss", "min"]],
 }
 

@@ -21,6 +21,9 @@ from espnet2.gan_codec.bscodec.quantizers.search import CODE_BLOCK, nearest_code
 
 # weight of the commitment term beside the codebook term
 COMMITMENT = 0.25
+# steps over which the latents' second moment is averaged for a refit: one batch may be all
+# silence or all speech, and a map fitted to it alone would fail the next
+MOMENT_DECAY = 0.99
 # a refitted map must quantize the batch at least this much better than the trained one
 REFIT_GAIN = 0.95
 
@@ -66,6 +69,9 @@ class SimVQ(nn.Module):
         super().__init__()
         self.refit_interval = refit_interval
         self._steps = 0
+        # running sum of x x^T over frames, and of the frames
+        self.register_buffer("_moment", torch.zeros(dim, dim), persistent=False)
+        self.register_buffer("_frames", torch.zeros(()), persistent=False)
         codebook = torch.randn(codebook_size, codebook_dim) * codebook_dim**-0.5
         self.register_buffer("frozen_codebook", codebook)
         self.code_transform = nn.Linear(codebook_dim, dim, bias=False)
@@ -105,6 +111,7 @@ class SimVQ(nn.Module):
         """
         if self.training and self.refit_interval:
             self._steps += 1
+            self._watch(x)
             if self._steps % self.refit_interval == 0:
                 self.refit(x)
         indices = self.encode(x)
@@ -113,20 +120,28 @@ class SimVQ(nn.Module):
         return x + (quantized - x).detach(), indices, loss
 
     @torch.no_grad()
+    def _watch(self, x: torch.Tensor) -> None:
+        """Add latents (B, D, F) to the running second moment."""
+        frames = x.detach().transpose(1, 2).reshape(-1, x.shape[1]).to(self._moment.dtype)
+        self._moment.mul_(MOMENT_DECAY).addmm_(frames.t(), frames)
+        self._frames.mul_(MOMENT_DECAY).add_(len(frames))
+
+    @torch.no_grad()
     def refit(self, x: torch.Tensor) -> bool:
-        """Set W from the latents (B, D, F) of this batch, if that quantizes them better.
+        """Set W from the latents seen lately, if that quantizes those of this batch better.
 
         Gradient steps move W slowly while the encoder's latents grow and turn quickly; most
         codes then lie where no latent is.  The second moment of the latents says at once where
         they should lie.  On several ranks all take the same decision.
 
+        Args:
+            x: latents (B, D, F) to compare the two maps on.
+
         Returns:
             Whether W was replaced.
         """
         weight = self.code_transform.weight
-        frames = x.detach().transpose(1, 2).reshape(-1, x.shape[1]).to(weight.dtype)
-        count = _sum_over_ranks(torch.tensor(float(len(frames)), device=frames.device))
-        moment = _sum_over_ranks(frames.t() @ frames) / count
+        moment = _sum_over_ranks(self._moment.clone()) / _sum_over_ranks(self._frames.clone())
         trained, before = weight.clone(), self._error(x)
         bits = math.log2(len(self.frozen_codebook))
         weight.copy_(principal_map(moment, self.frozen_codebook.shape[1], bits))
