@@ -71,11 +71,14 @@ class Variant:
     other: Utterance | None  # mixed in
     low_pass_chance: float
     seed: int
+    gain: tuple[float, float] = GAIN
 
     @property
     def utt(self) -> str:
         """The base piece's name and a digest of all else, so that a name never goes stale."""
         told = f"{self.other and self.other.utt} {self.low_pass_chance:.6f} {self.seed}"
+        if self.gain != GAIN:
+            told += f" {self.gain}"
         return f"{self.base.utt}-aug{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
@@ -135,7 +138,7 @@ def render(variant: Variant) -> np.ndarray:
         begin, floor = rng.uniform(0.0, 0.5), rng.uniform(*FLOOR)
         end, rising = rng.uniform(begin + 0.2, 1.0), rng.random() < 0.5
         samples = fade(samples, floor, begin, end, rising)
-    return change_gain(samples, rng.uniform(*GAIN))
+    return change_gain(samples, rng.uniform(*variant.gain))
 
 
 def shorten(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -150,7 +153,9 @@ def log_uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:
     return math.exp(rng.uniform(math.log(bounds[0]), math.log(bounds[1])))
 
 
-def plan(pieces: list[Utterance], hours: float, seed: int) -> list[Variant]:
+def plan(
+    pieces: list[Utterance], hours: float, seed: int, gain: tuple[float, float] = GAIN
+) -> list[Variant]:
     """Decide on the variants that bring every domain to its share of ``hours``.
 
     The planned time is that of the base pieces; changes of speed alter it by a few percent.
@@ -170,7 +175,7 @@ def plan(pieces: list[Utterance], hours: float, seed: int) -> list[Variant]:
                 if missing <= 0:
                     break
                 other = choose_other(pieces, STYLES[domain], rng)
-                variants.append(Variant(base, other, chance, int(rng.integers(2**63))))
+                variants.append(Variant(base, other, chance, int(rng.integers(2**63)), gain))
                 missing -= base.num_samples
     return variants
 
@@ -207,7 +212,7 @@ def augment(args: argparse.Namespace) -> None:
     if args.folder.resolve() == args.train.resolve():
         raise CorpusError(f"{args.folder}: the new set must lie in another folder")
     pieces = read_set(args.train)
-    variants = plan(pieces, args.hours, args.seed)
+    variants = plan(pieces, args.hours, args.seed, tuple(args.gain))
     work = partial(produce, audio=args.folder.resolve() / "audio")
     results = list(run_jobs(work, variants, args.nj, f"augment {args.train.name}"))
     done = [r for r in results if isinstance(r, Utterance)]
@@ -236,6 +241,10 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("train", type=Path, help="the set to start from, e.g. dump/raw/train")
     parser.add_argument("folder", type=Path, help="the set to make, e.g. dump/raw/train_aug")
     parser.add_argument("--hours", type=float, default=14.0, help="length of the new set")
+    parser.add_argument(
+        "--gain", type=float, nargs=2, default=GAIN, metavar=("LOW", "HIGH"),
+        help="range of the random gain in dB; what would clip is turned up less",
+    )  # fmt: skip
     parser.add_argument("--nj", type=int, default=2, help="processes")
     parser.add_argument("--seed", type=int, default=0)
     return parser
