@@ -34,6 +34,17 @@ REQUIREMENTS = [
 
 TRAIN = ["tensorboard>=2.14", "matplotlib>=3.7"]  # ESPnet's trainer wants them, in an extra too
 DEMO = ["auraloss>=0.4", "jinja2>=3", "matplotlib>=3.7"]
+SCORE = [
+    *DEMO,
+    "pesq==0.0.4",  # PESQ; pinned so that tables stay comparable
+    "pystoi>=0.4.1",  # STOI
+    "pysptk>=1.0.1",  # MCD, together with pyworld
+    "pyworld>=0.3.5",
+    "visqol-python>=3.8",  # ViSQOL in Python, with its models; the version tried
+    "resemblyzer>=0.1.4",  # a speaker similarity whose weights come along
+    "speechmos>=0.0.1.1",  # DNSMOS with its networks ...
+    "onnxruntime>=1.17",  # ... and what runs them, which speechmos does not ask for
+]
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
@@ -135,12 +146,13 @@ setup(
     # torch 2.11 begins at 3.10; sentencepiece 0.2.0, which ESPnet pins, has wheels up to 3.12.
     python_requires=">=3.10,<3.13",
     install_requires=REQUIREMENTS,
-    extras_require={"train": TRAIN, "demo": DEMO, "test": TEST},
+    extras_require={"train": TRAIN, "demo": DEMO, "score": SCORE, "test": TEST},
     packages=own_packages(),
     py_modules=own_modules(),
     package_data={
         "espnet2.gan_codec.bscodec": ["models/pretrained/*/*"],
-        "espnet2.gan_codec.bscodec.demo": ["template.html", "style.css", "player.js", "clips/*"],
+        "espnet2.gan_codec.bscodec.demo": ["*.html", "style.css", "player.js", "clips/*"],
+        "espnet2.gan_codec.scoring.report": ["scores.html", "scores.css", "scatter.js"],
     },
     entry_points={"console_scripts": ["bscodec=espnet2.bin.bscodec:main"]},
     cmdclass={"build_py": BuildPy, "editable_wheel": EditableWheel},

@@ -1,9 +1,14 @@
-"""What holds for every test: one thread (small models gain nothing from more), GPUs on demand."""
+"""What holds for every test: one thread (small models gain nothing from more), and what is lent:
+GPUs and a browser, to those that ask.
+"""
 
 import os
+import shutil
 
 import pytest
 from hypothesis import settings
+
+from .browser import Browser
 
 # Before torch is imported, and for the processes that tests start.
 for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
@@ -21,3 +26,15 @@ def pytest_collection_modifyitems(items):
         if not torch.cuda.is_available():
             for item in needy:
                 item.add_marker(pytest.mark.skip(reason="no GPU here"))
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """A fresh Chromium; the test is skipped where there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip("no Chromium here")
+    chromium = Browser(program, tmp_path / "profile")
+    yield chromium
+    chromium.close()

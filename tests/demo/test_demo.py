@@ -2,7 +2,6 @@
 
 import csv
 import json
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -16,36 +15,7 @@ from espnet2.gan_codec.scoring.mel_distance import MelDistance
 from espnet2.gan_codec.scoring.pairs import score_pair
 from espnet2.gan_codec.scoring.stft_distance import STFTDistance
 
-VOID = {"meta", "link", "img"}
-
-
-class Page(HTMLParser):
-    """All elements of a page; asserts that every one is closed in its turn."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.texts, self._open = [], [], []
-        self.feed(text)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        if data.strip():
-            self.texts.append((self._open[-1] if self._open else "", " ".join(data.split())))
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
+from ..page import Page
 
 
 @pytest.fixture

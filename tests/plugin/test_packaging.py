@@ -31,10 +31,10 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_wheel_holds_our_code_and_the_hook(wheel, source):
-    code = {str(path.relative_to(source)) for path in (source / "espnet2").rglob("*.py")}
-    pretrained = (source / "espnet2/gan_codec/bscodec/models/pretrained").glob("*/*")
-    data = {str(path.relative_to(source)) for path in pretrained}
-    assert names(wheel) == code | data | STARTUP
+    """Every file below espnet2/ is shipped: modules, models, clips, templates."""
+    files = (path for path in (source / "espnet2").rglob("*") if path.is_file())
+    ours = {str(path.relative_to(source)) for path in files if "__pycache__" not in path.parts}
+    assert names(wheel) == ours | STARTUP
 
 
 def test_the_wheel_holds_no_file_of_espnet(wheel):

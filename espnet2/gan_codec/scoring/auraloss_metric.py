@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from espnet2.gan_codec.scoring.metric import ScoringError
+from espnet2.gan_codec.scoring.metric import optional_module
 
 if TYPE_CHECKING:
     import torch
@@ -37,11 +37,5 @@ class AuralossMetric:
 
 
 def import_auraloss() -> ModuleType:
-    """Return ``auraloss.freq``. Raises ScoringError where auraloss is not installed."""
-    try:
-        import auraloss.freq
-    except ImportError as error:
-        raise ScoringError(
-            "mel and STFT distance need the package auraloss: pip install 'espnet-bscodec[demo]'"
-        ) from error
-    return auraloss.freq
+    """Return ``auraloss.freq``. Raises UnavailableError where auraloss is not installed."""
+    return optional_module("auraloss.freq", "auraloss", extra="demo")

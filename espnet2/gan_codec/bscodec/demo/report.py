@@ -4,42 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from espnet2.gan_codec.bscodec.demo.facts import ModelFacts, RunFacts
-from espnet2.gan_codec.bscodec.demo.pictures import (
-    MAX_COLUMNS,
-    RANGE_DB,
-    data_uri,
-    power_spectrogram,
-    spectrogram_png,
-    waveform_path,
-)
+from espnet2.gan_codec.bscodec.demo.pictures import MAX_COLUMNS, RANGE_DB
 from espnet2.gan_codec.bscodec.demo.results import COLUMNS, Result, cells
-from espnet2.gan_codec.bscodec.demo.run import RUNS, Coded, flac
+from espnet2.gan_codec.bscodec.demo.run import RUNS, Coded
+from espnet2.gan_codec.bscodec.demo.sides import Mark, Side, axis_marks, draw_sides
 
-TEMPLATE = "template.html"  # includes style.css and player.js, which lie beside it
-_STEPS = (1, 2, 5)  # between the marks of an axis, times a power of ten
-_MAX_MARKS = 5
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A mark on an axis: where, in % of its length, and what it says."""
-
-    place: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the two sides of a clip, drawn and ready to be heard."""
-
-    name: str
-    audio: str
-    waveform: str
-    spectrogram: str
+TEMPLATE = "template.html"  # takes sides.html, style.css and player.js, which lie beside it
 
 
 @dataclass(frozen=True)
@@ -87,28 +60,9 @@ def build_report(
 
 
 def draw(coded: Coded) -> Panel:
-    """Draw and encode both sides of a clip, on the same scales."""
-    peak = float(max(np.abs(coded.original).max(), np.abs(coded.decoded).max()))
-    brightest = float(power_spectrogram(coded.original).max())
-    sides = tuple(
-        Side(
-            name=name,
-            audio=data_uri(flac(audio, coded.sampling_rate), "audio/flac"),
-            waveform=waveform_path(audio, peak),
-            spectrogram=data_uri(
-                spectrogram_png(power_spectrogram(audio), brightest), "image/png"
-            ),
-        )
-        for name, audio in (("original", coded.original), ("decoded", coded.decoded))
-    )
+    """Draw and encode both sides of a clip."""
+    sides = draw_sides(coded.original, coded.decoded, coded.sampling_rate)
     return Panel(coded, sides, axis_marks(coded.result.seconds))
-
-
-def axis_marks(end: float) -> list[Mark]:
-    """Return marks at round numbers from 0 to at most ``end``, five or fewer of them."""
-    steps = (step * 10.0**power for power in range(-6, 7) for step in _STEPS)
-    step = next(step for step in steps if end / step < _MAX_MARKS)
-    return [Mark(100 * i * step / end, f"{i * step:g}") for i in range(int(end / step) + 1)]
 
 
 def _groups(

@@ -1,6 +1,5 @@
 """Code clips the way a user would, file to file, and measure what came of it."""
 
-import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +7,6 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import soundfile
 
 from espnet2.gan_codec.bscodec.audio import AudioReader
 from espnet2.gan_codec.bscodec.codec import Codec
@@ -69,13 +67,6 @@ def code_clip(codec: Codec, clip: Clip, out: Path, metrics: list[Metric]) -> Cod
         decode_seconds=decode_seconds,
     )
     return Coded(clip, result, before, after, codec.sampling_rate)
-
-
-def flac(audio: np.ndarray, sampling_rate: int) -> bytes:
-    """Return (T,) float32 as the bytes of a 16-bit FLAC file."""
-    file = io.BytesIO()
-    soundfile.write(file, audio, sampling_rate, format="FLAC", subtype="PCM_16")
-    return file.getvalue()
 
 
 def _median_time(action: Callable[[], object]) -> float:

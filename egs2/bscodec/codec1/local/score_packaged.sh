@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Code the test sets of the open corpus with a model and score it beside Opus: the model card's
+# table. Needs dump/raw/test_{speech,sound,music} (local/open_corpus.py, local/format_audio.py
+# --as_is), opusenc, and the extra [score].
+set -euo pipefail
+
+model=${1:-bscodec-mini}
+out=${2:-exp/score_packaged}
+dump=${3:-dump/raw}
+metrics=${METRICS:-mel,STFT}
+
+merged=()
+for domain in speech sound music; do
+    ref=${dump}/test_${domain}/audio
+    bscodec encode "${ref}" -o "${out}/coded/${domain}" --model "${model}"
+    bscodec decode "${out}/coded/${domain}" -o "${out}/decoded/${domain}" --model "${model}"
+    peers=()
+    for kbps in 6 8 12 16; do
+        peers+=(--peer "opus:${kbps}")
+    done
+    bscodec score --ref "${ref}" --hyp "${model##*/}=${out}/decoded/${domain}" "${peers[@]}" \
+        --domain "${domain}" --metrics "${metrics}" --outdir "${out}/${domain}" --no-report
+    merged+=(--merge "${out}/${domain}")
+done
+bscodec score "${merged[@]}" --outdir "${out}" --no-report

@@ -1,0 +1,9 @@
+"""Other codecs, put through the same recordings in the same run: one module a codec.
+
+``peer`` says what a peer is, ``opus``, ``encodec`` and ``dac`` are those that there are, and
+``coding`` puts all recordings through them.
+"""
+
+from espnet2.gan_codec.scoring.peers.coding import code_all
+
+__all__ = ["code_all"]

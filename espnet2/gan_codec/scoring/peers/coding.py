@@ -1,0 +1,127 @@
+"""Put recordings through peers, keeping what an earlier run has made."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from espnet2.gan_codec.bscodec.audio import AudioReader, downmix
+from espnet2.gan_codec.bscodec.files import whole_file
+from espnet2.gan_codec.scoring.inputs import read_recordings
+from espnet2.gan_codec.scoring.metric import ScoringError, UnavailableError
+from espnet2.gan_codec.scoring.peers.peer import Coded, Peer
+from espnet2.gan_codec.scoring.summary import Cost
+
+KINDS = {"opus": "opus:Opus", "encodec": "encodec:EnCodec", "dac": "dac:DAC"}
+FOLDER = "peers"
+
+
+def make_peer(text: str) -> Peer:
+    """Build the peer that ``CODEC:KBPS`` or ``CODEC:KBPS@WEIGHTS`` says.
+
+    Raises:
+        ScoringError: it says something else, or a bitrate that the codec does not have.
+        UnavailableError: the codec cannot be had.
+    """
+    kind, _, rest = text.partition(":")
+    rate, _, weights = rest.partition("@")
+    try:
+        kbps = float(rate)
+        home = KINDS[kind]
+    except (ValueError, KeyError) as error:
+        raise ScoringError(
+            f"--peer {text}: expected CODEC:KBPS with one of {', '.join(KINDS)}, as in opus:12"
+        ) from error
+    module, _, cls = home.partition(":")
+    make = getattr(import_module(f"{__package__}.{module}"), cls)
+    return make(kbps, weights) if weights else make(kbps)
+
+
+def code_all(
+    texts: Sequence[str],
+    reference: Path,
+    outdir: Path,
+    jobs: int,
+    note: Callable[[str], object],
+) -> dict[str, tuple[Path, Cost]]:
+    """Put all recordings of ``reference`` through the peers that can be had.
+
+    Decoded files go to ``outdir/peers/NAME/RECORDING.wav``, with what they took beside them. A
+    recording on which a peer fails has no decoded file; the others are made all the same.
+
+    Args:
+        texts: as for :func:`make_peer`.
+        jobs: how many recordings are coded at a time.
+        note: is told of peers and recordings that are left out, in a line each.
+
+    Returns:
+        Folder and cost of each peer, by its name.
+    """
+    peers = []
+    for text in texts:
+        try:
+            peers.append(make_peer(text))
+        except UnavailableError as error:
+            note(f"--peer {text} left out: {error}")
+    if not peers:
+        return {}
+    recordings = read_recordings(reference)
+    systems = {}
+    for peer in peers:
+        folder, cost = outdir / FOLDER / peer.name, Cost()
+
+        def code(item: tuple[str, Path], peer: Peer = peer, folder: Path = folder):
+            try:
+                return item[0], _code_one(peer, item[1], _target(folder, item[0]))
+            except (ValueError, OSError) as error:
+                note(f"{peer.name}: {item[0]}: {' '.join(str(error).split())}")
+                return item[0], None
+
+        with (
+            ThreadPoolExecutor(jobs) as pool,
+            tqdm(total=len(recordings), unit="file", desc=peer.name, disable=None) as bar,
+        ):
+            for name, coded in pool.map(code, recordings.items()):
+                bar.update()
+                if coded is not None:
+                    cost.bits[name] = coded.bits
+                    cost.encode_seconds[name] = coded.encode_seconds
+                    cost.decode_seconds[name] = coded.decode_seconds
+        if cost.bits:
+            systems[peer.name] = folder, cost
+    return systems
+
+
+def _target(folder: Path, name: str) -> Path:
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ScoringError("a name that leads out of the folder for decoded audio")
+    return folder / f"{name}.wav"
+
+
+def _code_one(peer: Peer, source: Path, target: Path) -> Coded:
+    """Code a recording, or return what is known of it if that has been done."""
+    record = target.with_name(f"{target.name}.json")
+    stat = source.stat()
+    stamp = [os.path.abspath(source), stat.st_size, stat.st_mtime_ns, peer.setting]
+    try:
+        known = json.loads(record.read_text(encoding="utf-8"))
+        if known["of"] == stamp and target.is_file():
+            return Coded(**known["coded"])
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    with AudioReader(source) as reader:
+        rate = reader.sampling_rate
+        audio = np.concatenate([downmix(block) for block in reader.blocks()])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    record.unlink(missing_ok=True)  # it is of another file as soon as that one is replaced
+    with whole_file(target) as temporary:
+        coded = peer.code(audio, rate, temporary)
+    with whole_file(record) as temporary:
+        temporary.write_text(json.dumps({"of": stamp, "coded": asdict(coded)}), encoding="utf-8")
+    return coded

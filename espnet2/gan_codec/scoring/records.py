@@ -1,0 +1,80 @@
+"""``utterances.json``: all that is known of every pair, and the way back."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from espnet2.gan_codec.scoring.metric import ScoringError
+from espnet2.gan_codec.scoring.outcome import Outcome, Task
+from espnet2.gan_codec.scoring.summary import Cost
+
+UTTERANCES = "utterances.json"
+_COSTS = ("bits", "encode_seconds", "decode_seconds")
+
+
+def records_text(outcomes: Iterable[Outcome], costs: Mapping[str, Cost]) -> str:
+    """Return the file's contents; paths as they were given."""
+    contents = {
+        "outcomes": [asdict(outcome) for outcome in outcomes],
+        "costs": {s: {name: getattr(c, name) for name in _COSTS} for s, c in costs.items()},
+    }
+    return json.dumps(contents, indent=1, default=str) + "\n"
+
+
+def read_runs(
+    runs: Sequence[tuple[str | None, Path]],
+) -> tuple[list[Outcome], dict[str, Cost]]:
+    """Read the results of several runs as those of one, systems in the order they come in.
+
+    Args:
+        runs: what the run's only system is to be called, or None to keep names; its folder. The
+            folder becomes part of the names of recordings.
+
+    Raises:
+        ScoringError: a folder holds no results, or a system's recording is in two.
+    """
+    outcomes: dict[str, list[Outcome]] = {}
+    costs: dict[str, Cost] = {}
+    seen: dict[tuple[str, str], Path] = {}
+    for new_name, folder in runs:
+        ours, their_costs = _read(folder)
+        found = {o.task.system for o in ours}
+        if new_name and len(found) > 1:
+            raise ScoringError(f"{folder}: holds {len(found)} systems, so {new_name} names none")
+        for outcome in ours:
+            task = outcome.task
+            system, name = new_name or task.system, f"{folder}/{task.name}"
+            place = system, str(task.reference)
+            if place in seen:
+                raise ScoringError(
+                    f"{seen[place]} and {folder} both hold {task.reference} for {system}: "
+                    "give systems names, NAME=DIR"
+                )
+            seen[place] = folder
+            renamed = replace(outcome, task=replace(task, system=system, name=name))
+            outcomes.setdefault(system, []).append(renamed)
+            for kind in _COSTS:
+                amounts = getattr(their_costs.get(task.system, Cost()), kind)
+                if task.name in amounts:
+                    getattr(costs.setdefault(system, Cost()), kind)[name] = amounts[task.name]
+    return [o for ours in outcomes.values() for o in ours], costs
+
+
+def _read(folder: Path) -> tuple[list[Outcome], dict[str, Cost]]:
+    path = folder / UTTERANCES
+    try:
+        contents = json.loads(path.read_text(encoding="utf-8"))
+        outcomes = [_outcome(record) for record in contents["outcomes"]]
+        return outcomes, {s: Cost(**cost) for s, cost in contents["costs"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ScoringError(f"{path}: not a file of results") from error
+
+
+def _outcome(record: dict) -> Outcome:
+    task = record.pop("task")
+    paths = {name: Path(task.pop(name)) for name in ("reference", "decoded")}
+    task = Task(**paths, **{**task, "metrics": tuple(task["metrics"])})
+    record["rates"] = tuple(record["rates"])
+    record["energies"] = tuple(tuple(side) for side in record["energies"])
+    return Outcome(task, **record)

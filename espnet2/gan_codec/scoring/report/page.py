@@ -1,0 +1,70 @@
+"""The page: one HTML file that holds everything it shows and asks for nothing else."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from espnet2.gan_codec.scoring.metric import optional_module
+from espnet2.gan_codec.scoring.outcome import Outcome
+from espnet2.gan_codec.scoring.statistics import CONFIDENCE
+from espnet2.gan_codec.scoring.summary import System
+from espnet2.gan_codec.scoring.tables import comparison, counts
+
+TEMPLATE = "scores.html"  # takes scores.css and scatter.js beside it, the rest from the demo
+MAX_FAILURES = 20  # that are named
+
+
+def build_report(
+    systems: Sequence[System],
+    outcomes: Sequence[Outcome],
+    missing: Mapping[str, str],
+    command: str,
+) -> str:
+    """Return the page as text.
+
+    Args:
+        missing: why metrics were left out, by name.
+        command: that made the scores.
+
+    Raises:
+        UnavailableError: the packages that draw pages are not installed.
+    """
+    jinja2 = optional_module("jinja2", "jinja2")
+    optional_module("matplotlib", "matplotlib")
+    from espnet2.gan_codec.bscodec import demo
+    from espnet2.gan_codec.bscodec.demo.pictures import MAX_COLUMNS, RANGE_DB
+    from espnet2.gan_codec.scoring.report import examples, plots
+
+    folders = [Path(__file__).parent, Path(demo.__file__).parent]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    names = [s.name for s in systems]
+    further = comparison(systems, paper=False)
+    return environment.get_template(TEMPLATE).render(
+        systems=systems,
+        recordings=len({o.task.name for o in outcomes}),
+        tables=[comparison(systems, paper=True), *([further] if len(further.head) > 1 else [])],
+        confidence=f"{CONFIDENCE:.0%}",
+        rate_plots=plots.rate_plots(systems),
+        bands=plots.band_names(),
+        energies=plots.energy_table(names, outcomes),
+        histograms={s.name: plots.histograms(s) for s in systems if s.codes},
+        scatter=plots.scatter_data(names, outcomes),
+        worst=list(filter(None, (examples.worst_of(name, outcomes) for name in names))),
+        failures=[o for o in outcomes if o.failure],
+        max_failures=MAX_FAILURES,
+        notes=[*(f"Not scored: {m}." for m in missing.values()), *_notes(systems)],
+        plot_width=plots.WIDTH,
+        plot_height=plots.HEIGHT,
+        width=MAX_COLUMNS,
+        range_db=RANGE_DB,
+        command=command,
+    )
+
+
+def _notes(systems: Sequence[System]) -> list[str]:
+    return [f"{s.name}: {note}." for s in systems for note in counts(s)]

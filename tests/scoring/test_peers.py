@@ -1,0 +1,204 @@
+"""Other codecs in the same run: what they make, what it costs, and what is said without them."""
+
+import json
+import shutil
+import sys
+import types
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from espnet2.bin.gan_codec_score import main
+from espnet2.gan_codec.scoring.metric import ScoringError, UnavailableError
+from espnet2.gan_codec.scoring.peers.coding import make_peer
+from espnet2.gan_codec.scoring.peers.opus import packet_sizes
+
+from .conftest import RATE, voice
+
+needs_opus = pytest.mark.skipif(shutil.which("opusenc") is None, reason="no opus-tools here")
+
+
+def score(recordings, outdir, *arguments):
+    words = ["--ref", str(recordings / "ref"), "--outdir", str(outdir), "--no-report"]
+    return main([*words, "--metrics", "SI-SDR", *arguments])
+
+
+def page(payload, sizes):
+    """An Ogg page; a packet's size is spelled as 255s and a rest."""
+    return b"OggS" + bytes(22) + bytes([len(sizes)]) + bytes(sizes) + payload
+
+
+def test_packets_of_ogg_are_measured_across_segments_and_pages():
+    first = page(bytes(19), [19])
+    second = page(bytes(8 + 255 + 10 + 255), [8, 255, 10, 255])
+    third = page(bytes(45), [45])
+    assert list(packet_sizes(first + second + third)) == [19, 8, 265, 300]
+
+
+@needs_opus
+def test_opus_is_scored_beside_decoded_folders_with_its_real_bitrate(recordings, tmp_path):
+    out = tmp_path / "out"
+    peers = ["--peer", "opus:8", "--peer", "opus:48", "--hyp", f"good={recordings / 'good'}"]
+    assert score(recordings, out, *peers, "--nj", "2") == 0
+    systems = json.loads((out / "summary.json").read_text())["systems"]
+    assert list(systems) == ["good", "opus-8k", "opus-48k"]
+    low, high = systems["opus-8k"]["all"], systems["opus-48k"]["all"]
+    assert 4 < low["kbps"] < 16 and 24 < high["kbps"] < 72
+    assert low["metrics"]["SI-SDR"]["mean"] < high["metrics"]["SI-SDR"]["mean"]
+    assert low["encode_speed"] > 0 and low["decode_speed"] > 0
+    for path in (recordings / "ref").iterdir():
+        decoded = soundfile.info(out / "peers" / "opus-8k" / path.name)
+        original = soundfile.info(path)
+        assert (decoded.frames, decoded.samplerate) == (original.frames, original.samplerate)
+    made = out / "peers" / "opus-8k" / "speech_a.wav"
+    before = made.stat().st_mtime_ns
+    assert score(recordings, out, "--peer", "opus:8") == 0
+    assert made.stat().st_mtime_ns == before  # kept
+    (out / "peers" / "opus-8k" / "speech_a.wav.json").unlink()
+    assert score(recordings, out, "--peer", "opus:8") == 0
+    assert made.stat().st_mtime_ns > before
+
+
+@needs_opus
+def test_bits_are_those_of_the_packets_not_of_the_file(tmp_path):
+    from espnet2.gan_codec.scoring.peers.opus import Opus
+
+    audio = voice(2)
+    coded = Opus(32).code(audio, RATE, tmp_path / "out.wav")
+    decoded, rate = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    assert (len(decoded), rate) == (len(audio), RATE)
+    assert np.corrcoef(audio, decoded)[0, 1] > 0.9
+    assert 16e3 < coded.bits / 2 < 48e3
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("opus", "expected CODEC:KBPS with one of opus, encodec, dac"),
+        ("mp3:64", "expected CODEC:KBPS"),
+        ("opus:many", "expected CODEC:KBPS"),
+        ("opus:1", "expected 6 to 256 kbit/s"),
+        ("encodec:7", "expected one of 1.5, 3, 6, 12, 24 kbit/s"),
+        ("dac:8", "expected a multiple of 0.75 kbit/s up to 24"),
+    ],
+)
+def test_peers_that_there_are_not_are_refused(text, reason, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    with pytest.raises(ScoringError, match=reason):
+        make_peer(text)
+
+
+def test_peers_that_cannot_be_had_are_one_line_and_the_rest_goes_on(
+    recordings, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "encodec", None)
+    monkeypatch.setitem(sys.modules, "dac", None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    peers = [word for name in ("opus:12", "encodec:6", "dac:6") for word in ("--peer", name)]
+    hyp = f"good={recordings / 'good'}"
+    assert score(recordings, tmp_path / "out", *peers, "--hyp", hyp) == 0
+    lines = [x for x in capsys.readouterr().err.splitlines() if "left out" in x]
+    assert [line.partition("left out: ")[2] for line in lines] == [
+        "opus needs the program opusenc: install opus-tools",
+        "needs the package encodec: pip install encodec",
+        "needs the package descript-audio-codec: pip install descript-audio-codec",
+    ]
+    assert score(recordings, tmp_path / "none", *peers) == 1
+    assert "none of the peers can be had" in capsys.readouterr().err
+
+
+class FakeEnCodec:
+    """The package's interface: codes (1, K, F) of int64 for each 320 samples."""
+
+    def set_target_bandwidth(self, kbps):
+        self.stages = int(kbps / 0.75)
+
+    def encode(self, audio):
+        frames = -(-audio.shape[-1] // 320)
+        assert audio.shape[:2] == (1, 1)
+        self.audio = torch.nn.functional.pad(audio, (0, 320 * frames - audio.shape[-1]))
+        return [(torch.zeros(1, self.stages, frames, dtype=torch.int64), None)]
+
+    def decode(self, frames):
+        (codes, scale), *others = frames
+        assert codes.shape[1] == self.stages and scale is None and not others
+        return 0.9 * self.audio
+
+
+@pytest.mark.parametrize("rate", [24000, 44100])
+def test_encodec_takes_the_packages_codes_and_keeps_rate_and_length(tmp_path, monkeypatch, rate):
+    library = types.ModuleType("encodec")
+    library.__version__ = "0"
+    library.EncodecModel = types.SimpleNamespace(
+        encodec_model_24khz=lambda repository=None: FakeEnCodec()
+    )
+    monkeypatch.setitem(sys.modules, "encodec", library)
+    peer = make_peer("encodec:6")
+    audio = voice(1)
+    coded = peer.code(audio, rate, tmp_path / "out.wav")
+    decoded, decoded_rate = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    assert (len(decoded), decoded_rate) == (len(audio), rate)
+    assert coded.bits / (len(audio) / rate) == pytest.approx(6000, rel=0.02)
+    assert np.abs(decoded - 0.9 * audio).max() < (1e-3 if rate == 24000 else 0.2)
+
+
+class FakeDAC:
+    sample_rate = 24000
+
+    def eval(self):
+        return self
+
+    def preprocess(self, audio, sampling_rate):
+        assert sampling_rate == 24000
+        return torch.nn.functional.pad(audio, (0, -audio.shape[-1] % 320))
+
+    def encode(self, audio, n_quantizers):
+        self.audio = audio
+        return None, torch.zeros(1, n_quantizers, audio.shape[-1] // 320, dtype=torch.int64)
+
+    @property
+    def quantizer(self):
+        return types.SimpleNamespace(from_codes=lambda codes: (codes, None, None))
+
+    def decode(self, latents):
+        assert latents.shape[1] == 8
+        return self.audio
+
+
+def test_dac_takes_the_packages_codes(tmp_path, monkeypatch):
+    library = types.ModuleType("dac")
+    library.__version__ = "0"
+    library.DAC = types.SimpleNamespace(load=lambda path: FakeDAC())
+    library.utils = types.SimpleNamespace(download=lambda model_type: "weights.pth")
+    monkeypatch.setitem(sys.modules, "dac", library)
+    audio = voice(1)
+    coded = make_peer("dac:6").code(audio, RATE, tmp_path / "out.wav")
+    decoded, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    assert coded.bits == 75 * 8 * 10
+    assert np.abs(decoded - audio).max() < 1e-3
+
+
+def test_weights_that_cannot_be_had_are_one_line(monkeypatch):
+    def fail(**kwargs):
+        raise OSError("no\nnetwork")
+
+    library = types.ModuleType("encodec")
+    library.EncodecModel = types.SimpleNamespace(encodec_model_24khz=fail)
+    monkeypatch.setitem(sys.modules, "encodec", library)
+    with pytest.raises(UnavailableError) as caught:
+        make_peer("encodec:6")
+    assert "(no network)" in str(caught.value) and "encodec:6@FOLDER" in str(caught.value)
+
+
+@needs_opus
+def test_names_that_lead_out_of_the_folder_are_not_followed(recordings, tmp_path, capsys):
+    (tmp_path / "wav.scp").write_text(
+        f"../../evil {recordings}/ref/speech_a.wav\nspeech_b {recordings}/ref/speech_b.wav\n"
+    )
+    words = ["--ref", str(tmp_path / "wav.scp"), "--outdir", str(tmp_path / "a" / "b" / "out")]
+    words += ["--peer", "opus:12", "--metrics", "SI-SDR", "--no-report", "--domain", "speech"]
+    assert main(words) == 0
+    assert "a name that leads out of the folder" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("evil*"))
