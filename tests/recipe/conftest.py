@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1] / "egs2" / "bscodec" / "codec1" / "local")]
+RECIPE = HERE.parents[1] / "egs2" / "bscodec" / "codec1"
+sys.path[:0] = [str(HERE), str(RECIPE / "local"), str(RECIPE / "utils")]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Stage 1: make data/{train_all,dev_sub,test_speech,test_sound,test_music}.
+set -euo pipefail
+
+help_message="Usage: local/data.sh [--corpus open|clips|folders|paper] [options]
+  --corpus         open: ten Debian packages of speech, sound and music, fetched with apt
+                   clips: the twelve clips that come with the package (for trying the recipe)
+                   folders: any folders of audio
+                   paper: the corpora whose paths are in db.sh            (default: ${corpus:=open})
+  --data           where the sets go                                      (default: data)
+  --downloads      where packages and formatted pieces go                 (default: downloads)
+  --nj             processes                                              (default: number of CPUs)
+  --seed           of all choices made here                               (default: 0)
+open:
+  --augment_hours  add seeded variants of the training pieces until there are so many hours; 0: none
+  --domain_seconds take so many seconds of every domain and set only; 0: all
+folders:
+  --speech_dirs --sound_dirs --music_dirs   folders, with spaces between
+  --valid_share --test_share                of the files                  (default: 0.05)
+paper:
+  --libritts --audioset --fsd50k --esc50 --musdb18   where they lie       (default: as db.sh says)"
+
+data=data
+downloads=downloads
+nj=
+seed=0
+augment_hours=0
+domain_seconds=0
+speech_dirs=
+sound_dirs=
+music_dirs=
+valid_share=0.05
+test_share=0.05
+. ./db.sh
+# shellcheck disable=SC2034  # read by name below
+{
+    libritts=${LIBRITTS}
+    audioset=${AUDIOSET}
+    fsd50k=${FSD50K}
+    esc50=${ESC50}
+    musdb18=${MUSDB18}
+}
+
+. utils/parse_options.sh
+. utils/common.sh
+. ./path.sh
+
+[ $# -eq 0 ] || die "$1: no such argument; --help lists the options"
+nj=${nj:-$(env -u OMP_NUM_THREADS nproc)}
+
+open_corpus() {
+    local lists=${downloads}/open_corpus/lists pieces=${downloads}/open_corpus/pieces
+    local part dset options
+    python3 local/open_corpus.py --download --debs "${downloads}/debs" \
+        --pool "${downloads}/pool" --data "${lists}" --nj "${nj}" --seed "${seed}"
+    for part in train valid test_speech test_sound test_music; do
+        options=(--domain_seconds "${domain_seconds}")
+        case ${part} in
+            train) dset=train_all ;;
+            valid) dset=dev_sub ;;
+            *) dset=${part} options+=(--as_is) ;;
+        esac
+        python3 local/format_audio.py "${options[@]}" --pool "${downloads}/pool" --nj "${nj}" \
+            --seed "${seed}" "${lists}/${part}/clips.tsv" "${pieces}/${dset}"
+        if [ "${part}" = train ] && [ "${augment_hours}" != 0 ]; then
+            python3 local/augment.py "${pieces}/train_all" "${pieces}/train_aug" \
+                --hours "${augment_hours}" --nj "${nj}" --seed "${seed}"
+            copy_tables "${pieces}/train_aug" "${data}/${dset}"
+        else
+            copy_tables "${pieces}/${dset}" "${data}/${dset}"
+        fi
+    done
+}
+
+copy_tables() {
+    mkdir -p "$2"
+    cp "$1"/utt2* "$2/"
+    cp "$1/wav.scp" "$2/wav.scp.part"
+    mv "$2/wav.scp.part" "$2/wav.scp"
+}
+
+packaged_clips() {
+    local clips=${downloads}/clips domain from
+    from=$(python3 -c 'from importlib.resources import files
+print(files("espnet2.gan_codec.bscodec.demo") / "clips")')
+    for domain in speech sound music; do
+        rm -rf "${clips:?}/${domain}"
+        mkdir -p "${clips}/${domain}"
+        cp -p "${from}/${domain}"_*.flac "${clips}/${domain}"
+    done
+    python3 local/audio_folders.py --speech_dirs "${clips}/speech" --sound_dirs "${clips}/sound" \
+        --music_dirs "${clips}/music" --valid_share 0.25 --test_share 0.25 \
+        --data "${data}" --nj 1 --seed "${seed}"
+}
+
+audio_folders() {
+    local -a speech sound music
+    words speech "${speech_dirs}"
+    words sound "${sound_dirs}"
+    words music "${music_dirs}"
+    python3 local/audio_folders.py --speech_dirs "${speech[@]}" --sound_dirs "${sound[@]}" \
+        --music_dirs "${music[@]}" --valid_share "${valid_share}" --test_share "${test_share}" \
+        --data "${data}" --nj "${nj}" --seed "${seed}"
+}
+
+paper_corpora() {
+    local name
+    local -a options=()
+    for name in libritts audioset fsd50k esc50 musdb18; do
+        if [ -n "${!name}" ]; then
+            options+=("--${name}" "${!name}")
+        fi
+    done
+    python3 local/paper_corpora.py "${options[@]}" --data "${data}" --nj "${nj}" --seed "${seed}"
+}
+
+case ${corpus} in
+    open) open_corpus ;;
+    clips) packaged_clips ;;
+    folders) audio_folders ;;
+    paper) paper_corpora ;;
+    *) die "--corpus ${corpus}: expected open, clips, folders or paper" ;;
+esac
