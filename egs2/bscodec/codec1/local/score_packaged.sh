@@ -19,7 +19,7 @@ for domain in speech sound music; do
         peers+=(--peer "opus:${kbps}")
     done
     bscodec score --ref "${ref}" --hyp "${model##*/}=${out}/decoded/${domain}" "${peers[@]}" \
-        --domain "${domain}" --metrics "${metrics}" --outdir "${out}/${domain}" --no-report
-    merged+=(--merge "${out}/${domain}")
+        --codes "${model##*/}=${out}/coded/${domain}" --domain "${domain}" --metrics "${metrics}" --outdir "${out}/${domain}" --no-report
+    merged+=("${out}/${domain}")
 done
-bscodec score "${merged[@]}" --outdir "${out}" --no-report
+bscodec score --merge "${merged[@]}" --outdir "${out}" --no-report
