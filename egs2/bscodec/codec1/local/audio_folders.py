@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import soundfile as sf
-from corpus_sets import DOMAINS, CorpusError, run_jobs, write_table, write_text
+from corpus_sets import DOMAINS, CorpusError, run_jobs, run_script, write_table, write_text
 from scp import open_audio
 
 LONGEST = 20.0  # seconds of a training utterance; what lasts longer is cut evenly
@@ -186,13 +186,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Prepare the sets; returns the exit status."""
-    args = get_parser().parse_args(argv)
-    try:
-        prepare(args)
-    except (CorpusError, OSError) as error:
-        print(f"audio_folders.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_script(prepare, get_parser().parse_args(argv))
 
 
 if __name__ == "__main__":

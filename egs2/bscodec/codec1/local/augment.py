@@ -30,6 +30,7 @@ from corpus_sets import (
     Utterance,
     read_set,
     run_jobs,
+    run_script,
     write_set,
     write_table,
 )
@@ -252,13 +253,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Make one set; returns the exit status."""
-    args = get_parser().parse_args(argv)
-    try:
-        augment(args)
-    except (CorpusError, OSError) as error:
-        print(f"augment.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_script(augment, get_parser().parse_args(argv))
 
 
 if __name__ == "__main__":

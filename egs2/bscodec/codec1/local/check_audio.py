@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 from corpus_audio import SAMPLING_RATE
-from corpus_sets import CorpusError, write_table, write_text
+from corpus_sets import CorpusError, run_script, write_table, write_text
 from scp import is_pipe, open_audio, read_scp
 from tqdm import tqdm
 
@@ -83,13 +83,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Check one set; returns the exit status."""
-    args = get_parser().parse_args(argv)
-    try:
-        check(args)
-    except (CorpusError, OSError) as error:
-        print(f"check_audio.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_script(check, get_parser().parse_args(argv))
 
 
 if __name__ == "__main__":

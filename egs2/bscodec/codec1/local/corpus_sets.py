@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
+import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, astuple, dataclass, fields
 from multiprocessing import Pool
@@ -16,6 +18,16 @@ DOMAINS = ("speech", "sound", "music")
 
 class CorpusError(Exception):
     """Bad input, told in one line that names the file and what was expected."""
+
+
+def run_script(work: Callable[[Namespace], object], args: Namespace) -> int:
+    """Do a script's ``work``; returns the exit status, an error having been told in one line."""
+    try:
+        work(args)
+    except (CorpusError, OSError) as error:
+        print(f"{Path(work.__code__.co_filename).name}: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 @dataclass(frozen=True)

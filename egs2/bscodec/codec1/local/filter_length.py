@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from corpus_audio import SAMPLING_RATE
-from corpus_sets import CorpusError, write_table
+from corpus_sets import CorpusError, run_script, write_table
 from merge_format import copy_tables, write_joined
 from scp import read_counts, read_scp
 
@@ -60,13 +60,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Filter one set; returns the exit status."""
-    args = get_parser().parse_args(argv)
-    try:
-        filter_set(args)
-    except (CorpusError, OSError) as error:
-        print(f"filter_length.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_script(filter_set, get_parser().parse_args(argv))
 
 
 if __name__ == "__main__":

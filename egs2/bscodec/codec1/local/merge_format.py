@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 from corpus_audio import SAMPLING_RATE
-from corpus_sets import CorpusError, read_table, write_table, write_text
+from corpus_sets import CorpusError, read_table, run_script, write_table, write_text
 from scp import read_counts, read_scp
 
 
@@ -79,13 +79,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Make the set; returns the exit status."""
-    args = get_parser().parse_args(argv)
-    try:
-        merge(args)
-    except (CorpusError, OSError) as error:
-        print(f"merge_format.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_script(merge, get_parser().parse_args(argv))
 
 
 if __name__ == "__main__":
