@@ -30,17 +30,32 @@ def read_native(path: Path, start: float = 0.0, seconds: float | None = None):
     try:
         with sf.SoundFile(str(path)) as file:
             rate = file.samplerate
-            if start:
-                file.seek(round(start * rate))
-            frames = -1 if seconds is None else round(seconds * rate)
-            samples = file.read(frames, dtype="float32", always_2d=True).mean(axis=1)
+            count = -1 if seconds is None else round(seconds * rate)
+            return read_mono(file, round(start * rate), count), rate
+    except (sf.SoundFileError, OSError) as error:
+        raise ValueError(f"unreadable: {error}") from None
+
+
+def read_mono(file: sf.SoundFile, first: int, count: int) -> np.ndarray:
+    """``count`` samples of an open file from the ``first`` on, -1 for all, channels averaged.
+
+    Returns:
+        (T,) float32 at the file's rate.
+
+    Raises:
+        ValueError: they cannot be decoded, there are none, or some are not finite.
+    """
+    try:
+        if first:
+            file.seek(first)
+        samples = file.read(count, dtype="float32", always_2d=True).mean(axis=1)
     except (sf.SoundFileError, OSError) as error:
         raise ValueError(f"unreadable: {error}") from None
     if not len(samples):
         raise ValueError("unreadable: no samples")
     if not np.isfinite(samples).all():
         raise ValueError("unreadable: non-finite samples")
-    return samples, rate
+    return samples
 
 
 def resample(samples: np.ndarray, rate: float, new_rate: float = SAMPLING_RATE) -> np.ndarray:

@@ -31,6 +31,7 @@ from corpus_sets import (
     Utterance,
     read_clips,
     run_jobs,
+    run_script,
     write_set,
     write_table,
 )
@@ -212,6 +213,11 @@ def produce(piece: Piece, pool: Path, audio: Path) -> Utterance | str:
 
 def format_set(args: argparse.Namespace) -> None:
     """Plan, make and list a set; print what became of the clips."""
+    if not 0 < args.least_seconds <= args.min_seconds <= args.max_seconds / 2:
+        raise CorpusError(
+            "--least_seconds <= --min_seconds <= half of --max_seconds is expected, got "
+            f"{args.least_seconds}, {args.min_seconds}, {args.max_seconds}"
+        )
     clips = read_clips(args.clips)
     if args.as_is:
         pieces, left = [make_piece([clip]) for clip in clips], []
@@ -266,18 +272,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Make one set; returns the exit status."""
-    args = get_parser().parse_args(argv)
-    try:
-        if not 0 < args.least_seconds <= args.min_seconds <= args.max_seconds / 2:
-            raise CorpusError(
-                "--least_seconds <= --min_seconds <= half of --max_seconds is expected, got "
-                f"{args.least_seconds}, {args.min_seconds}, {args.max_seconds}"
-            )
-        format_set(args)
-    except (CorpusError, OSError) as error:
-        print(f"format_audio.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_script(format_set, get_parser().parse_args(argv))
 
 
 if __name__ == "__main__":

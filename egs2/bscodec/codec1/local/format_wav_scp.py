@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
-from corpus_audio import SAMPLING_RATE, limit, resample, write_flac
+from corpus_audio import SAMPLING_RATE, limit, read_mono, resample, write_flac
 from corpus_sets import CorpusError, run_jobs, write_table, write_text
 from scp import is_pipe, open_audio, read_scp
 
@@ -69,17 +69,8 @@ def is_formatted(file: sf.SoundFile) -> bool:
 def read_stretch(file: sf.SoundFile, begin: float, end: float) -> np.ndarray:
     """A stretch of an open file, its channels averaged: (T,) float32 at the file's rate."""
     rate = file.samplerate
-    try:
-        file.seek(min(round(begin * rate), file.frames))
-        count = -1 if end < 0 else round(end * rate) - round(begin * rate)
-        samples = file.read(count, dtype="float32", always_2d=True).mean(axis=1)
-    except (sf.SoundFileError, OSError) as error:
-        raise ValueError(f"unreadable: {error}") from None
-    if not len(samples):
-        raise ValueError("no samples")
-    if not np.isfinite(samples).all():
-        raise ValueError("unreadable: non-finite samples")
-    return samples
+    count = -1 if end < 0 else round(end * rate) - round(begin * rate)
+    return read_mono(file, min(round(begin * rate), file.frames), count)
 
 
 def produce(job: tuple[str, str, float, float], audio: Path) -> tuple[str, str, int] | str:

@@ -31,6 +31,7 @@ from corpus_sets import (
     CorpusError,
     read_table,
     run_jobs,
+    run_script,
     write_clips,
     write_table,
 )
@@ -267,23 +268,22 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def prepare(args: argparse.Namespace) -> None:
+    """Download if asked to, unpack and list."""
+    if not 0.0 <= args.voices_share < 1.0:
+        raise CorpusError(f"--voices_share {args.voices_share}: expected 0 <= share < 1")
+    files, tests = read_manifest(args.manifest)
+    packages = sorted({row["package"] for row in files})
+    if args.download:
+        download(packages, args.debs)
+    for package in packages:
+        unpack(package, args.debs, args.pool)
+    list_clips(args, files, tests)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the steps; returns the exit status."""
-    args = get_parser().parse_args(argv)
-    try:
-        if not 0.0 <= args.voices_share < 1.0:
-            raise CorpusError(f"--voices_share {args.voices_share}: expected 0 <= share < 1")
-        files, tests = read_manifest(args.manifest)
-        packages = sorted({row["package"] for row in files})
-        if args.download:
-            download(packages, args.debs)
-        for package in packages:
-            unpack(package, args.debs, args.pool)
-        list_clips(args, files, tests)
-    except (CorpusError, OSError) as error:
-        print(f"open_corpus.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_script(prepare, get_parser().parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from audio_folders import (
     name_of,
     write_sets,
 )
-from corpus_sets import CorpusError
+from corpus_sets import CorpusError, run_script
 
 Parts = dict[str, list[Path]]  # train, valid, test
 
@@ -91,6 +91,10 @@ CORPORA: dict[str, tuple[str, Callable[[Path, float, int], Parts]]] = {
 
 def prepare(args: argparse.Namespace) -> None:
     """Look at all files and write the sets."""
+    if all(getattr(args, corpus) is None for corpus in CORPORA):
+        raise CorpusError("no corpus is given; db.sh says where they lie")
+    if not 0 < args.valid_share < 1:
+        raise CorpusError(f"--valid_share {args.valid_share}: expected 0 < share < 1")
     sets: Sets = defaultdict(dict)
     skipped: Skipped = []
     for corpus, (domain, find) in CORPORA.items():
@@ -126,17 +130,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Prepare the sets; returns the exit status."""
-    args = get_parser().parse_args(argv)
-    try:
-        if all(getattr(args, corpus) is None for corpus in CORPORA):
-            raise CorpusError("no corpus is given; db.sh says where they lie")
-        if not 0 < args.valid_share < 1:
-            raise CorpusError(f"--valid_share {args.valid_share}: expected 0 < share < 1")
-        prepare(args)
-    except (CorpusError, OSError) as error:
-        print(f"paper_corpora.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_script(prepare, get_parser().parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from corpus_audio import SAMPLING_RATE
-from corpus_sets import CorpusError, read_set, read_table, write_table
+from corpus_sets import CorpusError, read_set, read_table, run_script, write_table
 
 COLUMNS = ("set", "status", "domain", "source", "licence", "pieces", "hours")
 
@@ -71,22 +71,21 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def summarise(args: argparse.Namespace) -> None:
+    """Write the table of all sets and print their hours."""
+    folders = sorted(path.parent for path in args.dump.glob("*/utt2licence"))
+    if not folders:
+        raise CorpusError(f"{args.dump}: no formatted sets; run format_audio.py first")
+    rows = skipped(args.data / "skipped.tsv", "lists")
+    for folder in folders:
+        rows += used(folder) + skipped(folder / "skipped.tsv", folder.name)
+    write_table(args.output, COLUMNS, rows)
+    print_domains(rows)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Write the summary; returns the exit status."""
-    args = get_parser().parse_args(argv)
-    try:
-        folders = sorted(path.parent for path in args.dump.glob("*/utt2licence"))
-        if not folders:
-            raise CorpusError(f"{args.dump}: no formatted sets; run format_audio.py first")
-        rows = skipped(args.data / "skipped.tsv", "lists")
-        for folder in folders:
-            rows += used(folder) + skipped(folder / "skipped.tsv", folder.name)
-        write_table(args.output, COLUMNS, rows)
-        print_domains(rows)
-    except (CorpusError, OSError) as error:
-        print(f"summarise_corpus.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_script(summarise, get_parser().parse_args(argv))
 
 
 if __name__ == "__main__":
