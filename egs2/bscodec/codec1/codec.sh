@@ -82,7 +82,7 @@ Decoding and scoring
   --inference_config      a file of conf/
   --inference_args        options for gan_codec_inference, e.g. '--target_bandwidth 3.0'
   --inference_tag         folder of what is decoded                   (default: from config, options and model)
-  --inference_model       checkpoint in the experiment's folder       (default: that of a release, else valid.mel_loss.best.pth)
+  --inference_model       checkpoint in the experiment's folder       (default: that of a release, else the best epoch's, valid.*_loss.best.pth)
   --download_model        decode with this model, named as for --pretrained_model; no training
   --scoring_args          options for gan_codec_score
 Upload

@@ -21,8 +21,10 @@ find_model() {
     local name
     need "${codec_exp}/config.yaml" "train the model, or put its release there"
     if [ -z "${inference_model}" ]; then
-        name=$(model_name).pth # as released
-        [ -e "${codec_exp}/${name}" ] || name=valid.mel_loss.best.pth
+        # as released, else the best epoch by the loss it was judged by; the last name is for "need"
+        for name in "$(model_name).pth" valid.{mel,spectral,mel}_loss.best.pth; do
+            [ ! -e "${codec_exp}/${name}" ] || break
+        done
         inference_model=${name}
     fi
     model_file=${codec_exp}/${inference_model}
