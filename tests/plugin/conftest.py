@@ -19,15 +19,23 @@ ESPNET = {
     "espnet2/gan_codec/__init__.py": "",
     "espnet2/tasks/__init__.py": "",
     "espnet2/tasks/gan_codec.py": """\
+from espnet2.train.gan_trainer import GANTrainer
+
+class GANCodecTask:
+    trainer = GANTrainer
+
 class codec_choices:
     classes = {"soundstream": object}
 """,
+    "espnet2/train/__init__.py": "",
+    "espnet2/train/gan_trainer.py": "class GANTrainer: pass",
 }
 # As much of our code as the plug-in touches.
 OVERLAY = {
     "espnet2/bin/bscodec.py": "print('ours')",
     "espnet2/gan_codec/bscodec/__init__.py": "",
     "espnet2/gan_codec/bscodec/bscodec.py": "class BSCodec: pass",
+    "espnet2/gan_codec/bscodec/trainer.py": "class CodecTrainer: pass",
 }
 
 

@@ -34,6 +34,13 @@ def test_the_task_builds_the_codec():
     assert GANCodecTask.get_parser().parse_args(arguments).codec == "bscodec"
 
 
+def test_the_task_has_our_trainer():
+    from espnet2.gan_codec.bscodec.trainer import CodecTrainer
+    from espnet2.tasks.gan_codec import GANCodecTask
+
+    assert GANCodecTask.trainer is CodecTrainer
+
+
 def test_the_stock_command_lists_the_codec():
     assert {"bscodec", "espnet_bscodec", "dac"} <= set(choices(run(sys.executable, *HELP)))
 

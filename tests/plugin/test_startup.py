@@ -6,6 +6,7 @@ import pytest
 
 CHOICES = "from espnet2.tasks.gan_codec import codec_choices; print(*codec_choices.classes)\n"
 OURS = "from espnet2.gan_codec.bscodec.bscodec import BSCodec\n"
+TRAINER = "from espnet2.tasks.gan_codec import GANCodecTask as t; print(t.trainer.__name__)\n"
 
 
 def lines(run):
@@ -85,6 +86,27 @@ espnet_bscodec_plugin.install()
 print(sys.meta_path == before)
 """
     assert lines(site.run(code)) == ["True"]
+
+
+def test_the_task_gets_our_trainer(site):
+    assert lines(site.run(TRAINER)) == ["CodecTrainer"]
+    again = "import espnet2.tasks.gan_codec as task, importlib; importlib.reload(task)\n"
+    assert lines(site.run(TRAINER + again + TRAINER)) == ["CodecTrainer", "CodecTrainer"]
+
+
+def test_a_task_with_another_trainer_keeps_it(site):
+    with open(site.espnet / "espnet2/tasks/gan_codec.py", "a") as task:
+        task.write("\nclass Other: pass\nGANCodecTask.trainer = Other\n")
+    table = "soundstream bscodec espnet_bscodec"
+    assert lines(site.run(TRAINER + CHOICES)) == ["Other", table]
+
+
+def test_a_faulty_trainer_leaves_the_stock_one_and_the_codec(site):
+    (site.ours / "espnet2/gan_codec/bscodec/trainer.py").write_text("raise OSError('no')")
+    run = site.run(TRAINER + CHOICES)
+    assert run.stdout.splitlines() == ["GANTrainer", "soundstream bscodec espnet_bscodec"]
+    (line,) = run.stderr.splitlines()
+    assert line.endswith("trainer with samples and safe checkpoints is not available: OSError: no")
 
 
 def test_a_hook_of_the_same_kind_is_no_trouble(site):

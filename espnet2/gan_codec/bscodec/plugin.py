@@ -6,7 +6,7 @@ below (from a copy of this file that the build lays beside it as ``espnet_bscode
 `install` imports nothing; it leaves two finders behind:
 
 * `_TaskHook`, first in ``sys.meta_path``, waits for that one module, lets it load as always and
-  then adds our row.
+  then adds our row and puts our trainer, which extends the stock one, in its place.
 * `_Overlay`, last in ``sys.meta_path``, is asked only for modules that nobody else has. It finds
   our files where they do not lie inside ESPnet's own folder: an editable install of ours, or of
   ESPnet. Being last, it cannot shadow an ESPnet file.
@@ -25,6 +25,7 @@ import os
 import sys
 
 TASK = "espnet2.tasks.gan_codec"
+TRAINER = "espnet2.train.gan_trainer"
 PACKAGE = "espnet2.gan_codec.bscodec"
 NAME, ALIAS = "bscodec", "espnet_bscodec"
 
@@ -46,13 +47,15 @@ def install(root: str | None = None) -> None:
 
 
 def register(task, root: str) -> None:
-    """Add BSCodec to ``task.codec_choices``; never raises, says in one line what did not work.
+    """Add BSCodec to ``task.codec_choices``, and our trainer to the task if it has the stock one.
 
-    ``task`` is the loaded module ``espnet2.tasks.gan_codec``; ``root`` is as in `install`.
+    Never raises; says in one line what did not work. ``task`` is the loaded module
+    ``espnet2.tasks.gan_codec``; ``root`` is as in `install`.
     """
-    try:
-        from importlib import import_module
+    from importlib import import_module
 
+    part = f"the codec '{NAME}'"
+    try:
         folder = os.path.dirname(import_module(PACKAGE).__file__)
         if not os.path.samefile(folder, os.path.join(root, *PACKAGE.split("."))):
             _say(f"this ESPnet brings its own {PACKAGE} ({folder}); ours is not available")
@@ -63,9 +66,13 @@ def register(task, root: str) -> None:
         classes[ALIAS] = codec
         if kept is not codec:
             _say(f"this ESPnet brings its own codec '{NAME}'; ours is '{ALIAS}'")
+
+        part = "the trainer with samples and safe checkpoints"
+        if task.GANCodecTask.trainer is import_module(TRAINER).GANTrainer:
+            task.GANCodecTask.trainer = import_module(PACKAGE + ".trainer").CodecTrainer
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        _say(f"the codec '{NAME}' is not available: {reason}")
+        _say(f"{part} is not available: {reason}")
 
 
 def _say(line: str) -> None:

@@ -40,7 +40,8 @@ stats_settings() {
     grep -oE -e "--(${names})[ =][^ ]+" <<<"${train_args}" || true
 }
 
-# is_whole CHECKPOINT: torch writes zip archives, whose end a cut-off file lacks.
+# is_whole CHECKPOINT: torch writes zip archives, whose end a cut-off file lacks. Such files are from
+# stock ESPnet; the plug-in's trainer gives a checkpoint its name when it is complete.
 is_whole() {
     python3 -c 'import sys, zipfile; sys.exit(not zipfile.is_zipfile(sys.argv[1]))' "$1"
 }
