@@ -3,6 +3,7 @@
 import sys
 
 import auraloss
+import librosa
 import numpy as np
 import pytest
 import soxr
@@ -60,8 +61,15 @@ def test_defaults_have_the_published_formula():
         .clamp(min=1e-4)
         for a in (decoded, reference)
     )
-    formula = torch.linalg.norm(y - x) / torch.linalg.norm(y) + (y.log() - x.log()).abs().mean()
-    assert STFTDistance()(reference, decoded) == pytest.approx(formula.item(), rel=1e-5)
+
+    def formula(x, y):
+        convergence = torch.linalg.norm(y - x) / torch.linalg.norm(y)
+        return (convergence + (y.log() - x.log()).abs().mean()).item()
+
+    assert STFTDistance()(reference, decoded) == pytest.approx(formula(x, y), rel=1e-5)
+    bands = torch.from_numpy(librosa.filters.mel(sr=RATE, n_fft=1024, n_mels=128))
+    expected = formula(bands @ x, bands @ y)
+    assert MelDistance()(reference, decoded) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -209,6 +209,30 @@ def test_utmos_loads_from_a_local_repository_and_judges_the_decoded_audio(tmp_pa
         metric(decoded[:100], decoded[:100])
 
 
+def test_utmos_and_the_package_of_dnsmos_have_one_name_and_do_not_meet(tmp_path, monkeypatch):
+    """The repository's code lies in ``speechmos`` without ``__init__.py``; PyPI has another."""
+    installed, repository = tmp_path / "site" / "speechmos", tmp_path / "hub" / "speechmos"
+    installed.mkdir(parents=True)
+    (installed / "__init__.py").write_text("")
+    (installed / "dnsmos.py").write_text("name = 'dnsmos'\n")
+    (repository / "utmos22" / "strong").mkdir(parents=True)
+    (repository / "utmos22" / "strong" / "model.py").write_text("from ..other import SCALE\n")
+    (repository / "utmos22" / "other.py").write_text("SCALE = 1\n")
+    importing = "from speechmos.utmos22.strong.model import SCALE\n"
+    (tmp_path / "hub" / "hubconf.py").write_text(importing + HUB)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    for name in [n for n in sys.modules if n.partition(".")[0] == "speechmos"]:
+        monkeypatch.delitem(sys.modules, name)
+    audio = np.full(16000, 0.25, np.float32)
+    for _ in range(2):  # before DNSMOS is loaded, and after
+        assert load("UTMOS", Options(utmos=str(tmp_path / "hub")))(audio, audio) == 0.25
+        from speechmos import dnsmos
+
+        assert dnsmos.name == "dnsmos" and "speechmos.utmos22" not in sys.modules
+    for name in ("speechmos", "speechmos.dnsmos"):
+        monkeypatch.delitem(sys.modules, name)
+
+
 @pytest.mark.parametrize("contents", ["", "def utmos22_strong(**k): raise OSError('no\\nnet')"])
 def test_utmos_that_cannot_be_had_is_one_line(tmp_path, contents):
     (tmp_path / "hubconf.py").write_text(contents)
@@ -218,34 +242,58 @@ def test_utmos_that_cannot_be_had_is_one_line(tmp_path, contents):
     assert "\n" not in str(caught.value) and "--utmos" in str(caught.value)
 
 
-def write_speaker_model(folder):
-    """A tiny x-vector network with random weights, as ESPnet-SPK would have trained it."""
+XVECTOR = {
+    "frontend": "melspec_torch",
+    "frontend_conf": {"n_mels": 8},
+    "encoder": "xvector",
+    "encoder_conf": {"ndim": 8, "output_size": 8},
+    "pooling": "stats",
+    "projector": "xvector",
+    "projector_conf": {"output_size": 4},
+}
+RAWNET3 = {  # the paper's speaker model in all but its widths
+    "frontend": "asteroid_frontend",
+    "frontend_conf": {"sinc_filters": 16, "sinc_kernel_size": 251, "sinc_stride": 16},
+    "encoder": "rawnet3",
+    "encoder_conf": {"model_scale": 8, "ndim": 32, "output_size": 24},
+    "pooling": "chn_attn_stat",
+    "projector": "rawnet3",
+    "projector_conf": {"output_size": 12},
+    "loss": "aamsoftmax_sc_topk",
+    "loss_conf": {"margin": 0.3, "scale": 30, "K": 3, "mp": 0.06, "k_top": 5},
+}
+
+
+def write_speaker_model(folder, network=XVECTOR):
+    """A small network with random weights, as ESPnet-SPK would have trained it."""
     from espnet2.tasks.spk import SpeakerTask
 
-    choices = {"frontend": "melspec_torch", "encoder": "xvector", "projector": "xvector"}
-    config = {
-        **{k: v for k, v in vars(SpeakerTask.get_parser().parse_args([])).items()},
-        **choices,
-        "frontend_conf": {"n_mels": 8},
-        "encoder_conf": {"ndim": 8, "output_size": 8},
-        "pooling": "stats",
-        "projector_conf": {"output_size": 4},
-        "spk_num": 2,
-    }
+    config = {**vars(SpeakerTask.get_parser().parse_args([])), **network, "spk_num": 6}
     torch.manual_seed(0)
     model = SpeakerTask.build_model(argparse.Namespace(**config))
     torch.save(model.state_dict(), folder / "valid.pth")
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
 
-def test_speaker_model_of_espnet_loads_from_a_folder(tmp_path):
-    write_speaker_model(tmp_path)
+@pytest.mark.parametrize("network", [XVECTOR, RAWNET3], ids=["xvector", "rawnet3"])
+def test_speaker_model_of_espnet_loads_from_a_folder(tmp_path, network):
+    write_speaker_model(tmp_path, network)
     metric = load("SPK_SIM", Options(speaker_model=str(tmp_path)))
     audio = clip("speech_tux_ru", 16000)
     assert metric(audio, audio) == pytest.approx(1, abs=1e-6)
     assert -1 <= metric(audio, audio[::-1].copy()) < 0.99999
     with pytest.raises(ScoringError, match="the reference is silent"):
         metric(np.zeros_like(audio), audio)
+
+
+def test_speaker_model_without_all_its_weights_is_refused(tmp_path):
+    write_speaker_model(tmp_path)
+    weights = torch.load(tmp_path / "valid.pth", weights_only=True)
+    name = next(key for key in weights if key.startswith("encoder."))
+    del weights[name]
+    torch.save(weights, tmp_path / "valid.pth")
+    with pytest.raises(UnavailableError, match=f"its weights lack {name}"):
+        load("SPK_SIM", Options(speaker_model=str(tmp_path)))
 
 
 def test_speaker_model_that_would_run_code_is_refused(tmp_path):

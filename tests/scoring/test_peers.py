@@ -11,6 +11,7 @@ import soundfile
 import torch
 
 from espnet2.bin.gan_codec_score import main
+from espnet2.gan_codec.bscodec.codec import Codec
 from espnet2.gan_codec.scoring.metric import ScoringError, UnavailableError
 from espnet2.gan_codec.scoring.peers.coding import make_peer
 from espnet2.gan_codec.scoring.peers.opus import packet_sizes
@@ -145,7 +146,15 @@ def test_encodec_takes_the_packages_codes_and_keeps_rate_and_length(tmp_path, mo
 
 
 class FakeDAC:
+    """The package's interface, for codebooks of the one size that it is told."""
+
     sample_rate = 24000
+
+    def __init__(self, codebook_size):
+        self.codebook_size = codebook_size
+
+    def load_state_dict(self, weights):
+        assert weights == {}
 
     def eval(self):
         return self
@@ -170,8 +179,10 @@ class FakeDAC:
 def test_dac_takes_the_packages_codes(tmp_path, monkeypatch):
     library = types.ModuleType("dac")
     library.__version__ = "0"
-    library.DAC = types.SimpleNamespace(load=lambda path: FakeDAC())
-    library.utils = types.SimpleNamespace(download=lambda model_type: "weights.pth")
+    library.DAC = FakeDAC
+    contents = {"state_dict": {}, "metadata": {"kwargs": {"codebook_size": 1024, "other": 1}}}
+    torch.save(contents, tmp_path / "weights.pth")
+    library.utils = types.SimpleNamespace(download=lambda model_type: tmp_path / "weights.pth")
     monkeypatch.setitem(sys.modules, "dac", library)
     audio = voice(1)
     coded = make_peer("dac:6").code(audio, RATE, tmp_path / "out.wav")
@@ -190,6 +201,111 @@ def test_weights_that_cannot_be_had_are_one_line(monkeypatch):
     with pytest.raises(UnavailableError) as caught:
         make_peer("encodec:6")
     assert "(no network)" in str(caught.value) and "encodec:6@FOLDER" in str(caught.value)
+
+
+def test_real_encodec_takes_any_weights_of_its_network_from_a_file(tmp_path, capsys):
+    encodec = pytest.importorskip("encodec")
+    torch.manual_seed(0)
+    model = encodec.EncodecModel.encodec_model_24khz(pretrained=False)
+    torch.save(model.state_dict(), tmp_path / "any.th")
+    capsys.readouterr()
+    audio = voice(0.5)
+    for kbps in (1.5, 6):
+        peer = make_peer(f"encodec:{kbps}@{tmp_path}/any.th")
+        coded = peer.code(audio, RATE, tmp_path / "out.wav")
+        assert coded.bits == kbps * 1000 / 75 * 38  # frames, the last one begun
+        model.set_target_bandwidth(kbps)
+        with torch.inference_mode():
+            expected = model.decode(model.encode(torch.from_numpy(audio)[None, None]))
+        decoded, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
+        expected = expected.flatten().numpy()[: len(audio)].clip(-1, 1)
+        assert len(decoded) == len(audio) and np.abs(decoded - expected).max() < 1e-4
+    assert capsys.readouterr() == ("", "")
+    with pytest.raises(UnavailableError, match="Invalid checksum|No such file"):
+        make_peer(f"encodec:6@{tmp_path}")
+
+
+def test_real_dac_takes_any_weights_from_a_file(tmp_path, capsys):
+    dac = pytest.importorskip("dac")
+    small = {"encoder_dim": 4, "encoder_rates": [2, 4, 5, 8], "latent_dim": 8, "decoder_dim": 32}
+    small |= {"decoder_rates": [8, 5, 4, 2], "n_codebooks": 32, "sample_rate": 24000}
+    torch.manual_seed(0)
+    model = dac.DAC(**small).eval()
+    contents = {"state_dict": model.state_dict(), "metadata": {"kwargs": small, "other": "x"}}
+    torch.save(contents, tmp_path / "any.pth")
+    audio = voice(0.5)
+    capsys.readouterr()
+    coded = make_peer(f"dac:6@{tmp_path}/any.pth").code(audio, RATE, tmp_path / "out.wav")
+    assert coded.bits == 8 * 10 * 38
+    with torch.inference_mode():
+        padded = model.preprocess(torch.from_numpy(audio)[None, None], RATE)
+        expected = model.decode(model.encode(padded, n_quantizers=8)[0])
+    decoded, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    expected = expected.flatten().numpy()[: len(audio)].clip(-1, 1)
+    assert len(decoded) == len(audio) and np.abs(decoded - expected).max() < 1e-4
+    assert capsys.readouterr() == ("", "")
+    del contents["state_dict"]["encoder.block.0.bias"]
+    torch.save(contents, tmp_path / "less.pth")
+    with pytest.raises(UnavailableError, match="Missing key"):
+        make_peer(f"dac:6@{tmp_path}/less.pth")
+
+
+@pytest.mark.parametrize("peer", ["encodec:6", "dac:6"])
+def test_weights_that_would_run_code_are_refused(tmp_path, peer, monkeypatch):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "exploded"), "w"))
+
+    library = types.ModuleType(peer.partition(":")[0])
+    library.DAC = FakeDAC
+    library.EncodecModel = types.SimpleNamespace(encodec_model_24khz=lambda pretrained: None)
+    monkeypatch.setitem(sys.modules, library.__name__, library)
+    torch.save({"state_dict": Bomb()}, tmp_path / "weights.pth")
+    with pytest.raises(UnavailableError, match="cannot be had"):
+        make_peer(f"{peer}@{tmp_path}/weights.pth")
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_our_own_codec_is_coded_timed_and_its_codes_counted(recordings, tmp_path):
+    out = tmp_path / "out"
+    assert score(recordings, out, "--peer", "bscodec:bscodec-mini") == 0
+    system = json.loads((out / "summary.json").read_text())["systems"]["bscodec-mini"]
+    group, codes = system["all"], system["codes"]
+    assert group["encode_speed"] > 0 and group["decode_speed"] > 0
+    names = [path.stem for path in sorted((recordings / "ref").iterdir())]
+    codec = Codec.from_pretrained("bscodec-mini")
+    bits = 0
+    for name in names:
+        made = codec.load(out / "peers" / "bscodec-mini" / f"{name}.bsc")
+        audio, rate = soundfile.read(recordings / "ref" / f"{name}.wav", dtype="float32")
+        assert made == codec.encode(audio, rate)
+        decoded, _ = soundfile.read(out / "peers" / "bscodec-mini" / f"{name}.wav")
+        assert np.abs(decoded - codec.decode(made).clip(-1, 1)).max() < 1e-4
+        bits += made.num_frames * sum(size.bit_length() - 1 for size in made.codebook_sizes)
+    seconds = group["seconds"]
+    assert group["kbps"] == pytest.approx(bits / seconds / 1000)
+    assert codes["frames"] * codes["bits_per_frame"] == bits
+    text = (out / "summary.md").read_text(encoding="utf-8")
+    assert "## Speed\n\n| system | kbps | encoding × real time | decoding × real time |" in text
+    # Codes of recordings that are gone do not count.
+    (tmp_path / "few.scp").write_text(f"{names[0]} {recordings}/ref/{names[0]}.wav\n")
+    words = ["--ref", str(tmp_path / "few.scp"), "--outdir", str(out), "--no-report"]
+    words += ["--metrics", "SI-SDR", "--peer", "bscodec:bscodec-mini"]
+    assert main(words) == 0
+    fewer = json.loads((out / "summary.json").read_text())["systems"]["bscodec-mini"]["codes"]
+    assert 0 < fewer["frames"] < codes["frames"]
+
+
+def test_a_model_of_ours_that_cannot_be_had_is_one_line(tmp_path):
+    with pytest.raises(UnavailableError) as caught:
+        make_peer(f"bscodec:{tmp_path}/none")
+    assert "\n" not in str(caught.value) and "none" in str(caught.value)
+
+
+@needs_opus
+def test_peers_of_one_name_are_refused(recordings, tmp_path, capsys):
+    assert score(recordings, tmp_path, "--peer", "opus:12", "--peer", "opus:12.0") == 1
+    assert "two peers are called opus-12k" in capsys.readouterr().err
 
 
 @needs_opus

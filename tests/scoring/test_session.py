@@ -68,7 +68,7 @@ ALL = "mel,STFT,SI-SDR,PESQ,STOI,MCD,DNSMOS,SPK_SIM_resemblyzer,ViSQOL,ViSQOL_sp
 
 
 @pytest.mark.parametrize("chosen", ["SI-SDR,PESQ,STOI", pytest.param(ALL, marks=pytest.mark.long)])
-def test_order_and_jobs_do_not_change_results(recordings, tmp_path, chosen):
+def test_order_threads_and_jobs_do_not_change_results(recordings, tmp_path, chosen, monkeypatch):
     names = sorted(path.stem for path in (recordings / "ref").iterdir())
     for folder in ("ref", "good"):
         lines = [f"{n} {recordings / folder / n}.wav\n" for n in names]
@@ -77,6 +77,7 @@ def test_order_and_jobs_do_not_change_results(recordings, tmp_path, chosen):
     metrics = ["--metrics", chosen, "--no-report"]
     results = []
     for end, jobs in (("", "1"), ("_reversed", "3")):
+        monkeypatch.setenv("OMP_NUM_THREADS", jobs)
         out = tmp_path / f"out{end}"
         words = ["--ref", f"{tmp_path}/ref{end}.scp", "--hyp", f"{tmp_path}/good{end}.scp"]
         assert main([*words, "--outdir", str(out), "--nj", jobs, *metrics]) == 0
@@ -310,6 +311,7 @@ def test_runs_over_test_sets_and_models_merge_into_one_table(recordings, tmp_pat
     assert "utterances.json" in error
     one = ["--merge", f"x={together}", "--outdir", str(tmp_path / "none")]
     assert "holds 2 systems" in refuse(one, capsys, 1)
+    assert "--merge takes results as they are" in refuse([*one, "--backend", "versa"], capsys, 2)
     assert not (tmp_path / "none").exists()
 
 
@@ -321,9 +323,10 @@ def test_merging_keeps_costs_and_speeds(recordings, tmp_path):
     task = Task("s", "n", "speech", Path("r.wav"), Path("d.wav"), ("mel",))
     outcome = Outcome(task, 2.0, (1, 2), ((1.0,), (2.0,)), {"mel": 0.1}, {"PESQ": "no"})
     (tmp_path / "utterances.json").write_text(
-        records_text([outcome], {"s": Cost({"n": 7}, {"n": 0.5}, {"n": 0.25})})
+        records_text([outcome], {"s": Cost({"n": 7}, {"n": 0.5}, {"n": 0.25})}, {"mel": "x 1"})
     )
-    (back,), costs = read_runs([("t", tmp_path)])
+    (back,), costs, settings = read_runs([("t", tmp_path)])
+    assert settings == {"mel": {"x 1"}}
     assert (back.task.system, back.task.name) == ("t", f"{tmp_path}/n")
     assert costs["t"].bits == {f"{tmp_path}/n": 7}
     assert costs["t"].decode_seconds == {f"{tmp_path}/n": 0.25}

@@ -1,7 +1,7 @@
 """What the codes of a system cost and how well they use their codebooks."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,9 @@ class CodesReport:
     frames_by_name: dict[str, int]
 
 
-def read_codes(source: Path, sizes: Sequence[int] | None) -> CodesReport:
+def read_codes(
+    source: Path, sizes: Sequence[int] | None, names: Container[str] | None = None
+) -> CodesReport:
     """Read all codes of a system.
 
     Args:
@@ -67,6 +69,7 @@ def read_codes(source: Path, sizes: Sequence[int] | None) -> CodesReport:
             a folder of ``.bsc`` files, which know their codebooks' sizes.
         sizes: of a list's codebooks, one for all or one each; None: as the ``config.yaml`` of
             the nearest folder above the list says, which is there in an experiment folder.
+        names: of the recordings that count; None: all do.
 
     Raises:
         ScoringError: no codes, an array of another kind, another number of bands, or an index
@@ -77,6 +80,8 @@ def read_codes(source: Path, sizes: Sequence[int] | None) -> CodesReport:
     frames_by_name: dict[str, int] = {}
     known = [] if source.is_dir() else list(sizes or find_sizes(source))
     for name, codes, own_sizes in _bsc_codes(source) if source.is_dir() else _npy_codes(source):
+        if names is not None and name not in names:
+            continue
         counts = counts or [{} for _ in codes]
         known = known or list(own_sizes)
         if len(codes) != len(counts) or (own_sizes and list(own_sizes) != known):

@@ -21,7 +21,8 @@ class MelCepstralDistortion:
     c are the 40 mel-cepstral coefficients, c_0 included, of WORLD's spectral envelope (pyworld:
     Harvest, CheapTrick; pysptk: ``sp2mc``) at 24 kHz, every 5 ms, after a cut below 70 Hz. Frames
     are compared one to one: a codec keeps time, so nothing is warped. These are the settings of
-    VERSA's ``mcd_f0`` in its speech configuration, which the paper's figures come from.
+    VERSA's ``mcd_f0`` in its speech configuration. The published recipe has VERSA warp time as
+    well (``dtw``), which gives somewhat other values; VERSA itself computes those.
 
     Source: Kubichek 1993, doi:10.1109/PACRIM.1993.407206.
     """

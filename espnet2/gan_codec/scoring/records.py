@@ -13,9 +13,17 @@ UTTERANCES = "utterances.json"
 _COSTS = ("bits", "encode_seconds", "decode_seconds")
 
 
-def records_text(outcomes: Iterable[Outcome], costs: Mapping[str, Cost]) -> str:
-    """Return the file's contents; paths as they were given."""
+def records_text(
+    outcomes: Iterable[Outcome], costs: Mapping[str, Cost], settings: Mapping[str, str]
+) -> str:
+    """Return the file's contents; paths as they were given.
+
+    Args:
+        costs: by name of the system.
+        settings: what values depend on, by name of the metric.
+    """
     contents = {
+        "settings": dict(settings),
         "outcomes": [asdict(outcome) for outcome in outcomes],
         "costs": {s: {name: getattr(c, name) for name in _COSTS} for s, c in costs.items()},
     }
@@ -24,8 +32,10 @@ def records_text(outcomes: Iterable[Outcome], costs: Mapping[str, Cost]) -> str:
 
 def read_runs(
     runs: Sequence[tuple[str | None, Path]],
-) -> tuple[list[Outcome], dict[str, Cost]]:
+) -> tuple[list[Outcome], dict[str, Cost], dict[str, set[str]]]:
     """Read the results of several runs as those of one, systems in the order they come in.
+
+    With them come all that their values depend on, by name of the metric.
 
     Args:
         runs: what the run's only system is to be called, or None to keep names; its folder. The
@@ -36,9 +46,12 @@ def read_runs(
     """
     outcomes: dict[str, list[Outcome]] = {}
     costs: dict[str, Cost] = {}
+    settings: dict[str, set[str]] = {}
     seen: dict[tuple[str, str], Path] = {}
     for new_name, folder in runs:
-        ours, their_costs = _read(folder)
+        ours, their_costs, their_settings = _read(folder)
+        for metric, setting in their_settings.items():
+            settings.setdefault(metric, set()).add(setting)
         found = {o.task.system for o in ours}
         if new_name and len(found) > 1:
             raise ScoringError(f"{folder}: holds {len(found)} systems, so {new_name} names none")
@@ -58,15 +71,16 @@ def read_runs(
                 amounts = getattr(their_costs.get(task.system, Cost()), kind)
                 if task.name in amounts:
                     getattr(costs.setdefault(system, Cost()), kind)[name] = amounts[task.name]
-    return [o for ours in outcomes.values() for o in ours], costs
+    return [o for ours in outcomes.values() for o in ours], costs, settings
 
 
-def _read(folder: Path) -> tuple[list[Outcome], dict[str, Cost]]:
+def _read(folder: Path) -> tuple[list[Outcome], dict[str, Cost], dict[str, str]]:
     path = folder / UTTERANCES
     try:
         contents = json.loads(path.read_text(encoding="utf-8"))
         outcomes = [_outcome(record) for record in contents["outcomes"]]
-        return outcomes, {s: Cost(**cost) for s, cost in contents["costs"].items()}
+        costs = {s: Cost(**cost) for s, cost in contents["costs"].items()}
+        return outcomes, costs, dict(contents.get("settings", {}))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ScoringError(f"{path}: not a file of results") from error
 

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,13 +10,15 @@ from tqdm import tqdm
 
 from espnet2.gan_codec.bscodec.files import whole_file
 from espnet2.gan_codec.scoring import catalogue, tables, workers
-from espnet2.gan_codec.scoring.catalogue import CATALOGUE, Options
+from espnet2.gan_codec.scoring.catalogue import CATALOGUE, DOMAINS, Options
 from espnet2.gan_codec.scoring.inputs import domain_of, read_recordings
 from espnet2.gan_codec.scoring.journal import Journal
 from espnet2.gan_codec.scoring.metric import Metric, ScoringError
 from espnet2.gan_codec.scoring.outcome import Outcome, Task
 from espnet2.gan_codec.scoring.records import UTTERANCES, read_runs, records_text
 from espnet2.gan_codec.scoring.summary import Cost, System, as_record, summarise
+from espnet2.gan_codec.scoring.versa import METRICS as OF_VERSA
+from espnet2.gan_codec.scoring.versa import Versa
 
 JOURNAL = ".journal.jsonl"
 
@@ -34,6 +36,8 @@ class Request:
         jobs: processes.
         seed: of the bootstrap.
         command: the command line, for the record.
+        versa: folder of score configs with which VERSA computes the metrics it has; None: it
+            computes none.
     """
 
     reference: Path
@@ -45,15 +49,22 @@ class Request:
     jobs: int = 1
     seed: int = 0
     command: str = ""
+    versa: Path | None = None
 
 
 @dataclass(frozen=True)
 class Results:
-    """What came of a run; ``missing``: why metrics were left out, by name."""
+    """What came of a run.
+
+    Attributes:
+        missing: why metrics were left out, by name.
+        remarks: what else there is to know of the numbers, in a line each.
+    """
 
     systems: list[System]
     outcomes: list[Outcome]
     missing: dict[str, str]
+    remarks: list[str] = field(default_factory=list)
 
 
 def score(request: Request, costs: Mapping[str, Cost], note: Callable[[str], object]) -> Results:
@@ -72,37 +83,46 @@ def score(request: Request, costs: Mapping[str, Cost], note: Callable[[str], obj
     references = read_recordings(request.reference)
     domains = {n: domain_of(n, request.reference, request.domain) for n in references}
     chosen = catalogue.choose(request.metrics, domains.values())
-    _, missing = catalogue.load_available(chosen, request.options)
+    versa = None
+    if request.versa is not None:
+        versa = Versa(request.versa, [d for d in DOMAINS if d in domains.values()])
+    ours = [name for name in chosen if versa is None or name not in OF_VERSA]
+    _, missing = catalogue.load_available(ours, request.options)
+    ours = [name for name in ours if name not in missing]
     for reason in missing.values():
         note(f"not scored: {reason}")
-    present = [name for name in chosen if name not in missing]
-    if not present:
+
+    def metrics_of(domain: str) -> tuple[str, ...]:
+        names = {*ours, *(versa.asked(domain) if versa else ())}
+        if request.metrics is None:
+            names = {name for name in names if domain in CATALOGUE[name].domains}
+        return tuple(name for name in chosen if name in names)
+
+    tasks, absent = _pair_up(request, references, domains, metrics_of, note)
+    if not any(task.metrics for task in tasks):
         raise ScoringError("there is no metric left to score with")
 
-    tasks, absent = [], []
-    for system, source in request.systems.items():
-        decoded = read_recordings(source)
-        for name, path in references.items():
-            metrics = present
-            if request.metrics is None:
-                metrics = [m for m in present if domains[name] in CATALOGUE[m].domains]
-            found = decoded.get(name)
-            task = Task(system, name, domains[name], path, found or Path(), tuple(metrics))
-            tasks.append(task)
-            if found is None:
-                absent.append(Outcome(task, failure=f"{source}: has no {name}"))
-        _check_names(references, decoded, system, note)
+    def setting(name: str) -> str:
+        if versa and name in OF_VERSA:
+            return versa.setting(name)
+        return catalogue.setting(name, request.options)
 
     request.outdir.mkdir(parents=True, exist_ok=True)
-    setting = functools.partial(catalogue.setting, options=request.options)
-    load = functools.partial(load_all, tuple(present), request.options)
+    load = functools.partial(load_all, tuple(ours), request.options)
     outcomes = {(o.task.system, o.task.name): o for o in absent}
     with Journal(request.outdir / JOURNAL, setting) as journal:
         todo = [t for t in tasks if (t.system, t.name) not in outcomes]
-        outcomes.update(_score_all(todo, journal, load, request.jobs))
+        outcomes.update(_score_all(todo, ours, journal, load, request.jobs))
+        if versa:
+            outcomes.update(_score_by_versa(versa, outcomes.values(), journal, request.jobs))
     ordered = [outcomes[t.system, t.name] for t in tasks]
-
-    return _finish(request, ordered, costs, missing)
+    remarks: list[str] = []
+    if versa:
+        left_out, remarks = _account(request, versa, chosen, ordered)
+        missing |= left_out
+        for line in (*(f"not scored: {reason}" for reason in left_out.values()), *remarks):
+            note(line)
+    return _finish(request, ordered, costs, missing, setting, remarks)
 
 
 def merge(request: Request, runs: Sequence[tuple[str | None, Path]]) -> Results:
@@ -113,9 +133,13 @@ def merge(request: Request, runs: Sequence[tuple[str | None, Path]]) -> Results:
     Raises:
         ScoringError: no results in a folder, or one recording of a system in two of them.
     """
-    outcomes, costs = read_runs(runs)
+    outcomes, costs, settings = read_runs(runs)
     request.outdir.mkdir(parents=True, exist_ok=True)
-    return _finish(request, outcomes, costs, {})
+
+    def setting(name: str) -> str:
+        return " or ".join(sorted(settings.get(name, ()))) or "not recorded"
+
+    return _finish(request, outcomes, costs, {}, setting, [])
 
 
 def _finish(
@@ -123,18 +147,25 @@ def _finish(
     outcomes: list[Outcome],
     costs: Mapping[str, Cost],
     missing: dict[str, str],
+    setting: Callable[[str], str],
+    remarks: list[str],
 ) -> Results:
     """Sum up and write all files but the report."""
     names = list(dict.fromkeys(o.task.system for o in outcomes))
     systems = summarise(outcomes, costs, names, request.seed)
-    setting = functools.partial(catalogue.setting, options=request.options)
     record = as_record(systems, missing, setting, request.seed, request.command)
     bits = {(s, name): n for s, cost in costs.items() for name, n in cost.bits.items()}
-    write(request.outdir / UTTERANCES, records_text(outcomes, costs))
+    settings = {name: metric["by"] for name, metric in record["metrics"].items()}
+    by_versa: dict[str, list[str]] = {}
+    for name, by in settings.items():
+        if "VERSA" in by:
+            by_versa.setdefault(by, []).append(name)
+    remarks = [*(f"{', '.join(names)} by {by}" for by, names in by_versa.items()), *remarks]
+    write(request.outdir / UTTERANCES, records_text(outcomes, costs, settings))
     write(request.outdir / "utterances.tsv", tables.to_tsv(outcomes, bits))
     write(request.outdir / "summary.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-    write(request.outdir / "summary.md", tables.to_markdown(systems, missing))
-    return Results(systems, outcomes, missing)
+    write(request.outdir / "summary.md", tables.to_markdown(systems, missing, remarks))
+    return Results(systems, outcomes, missing, remarks)
 
 
 def load_all(names: tuple[str, ...], options: Options) -> dict[str, Metric]:
@@ -148,16 +179,38 @@ def write(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
+def _pair_up(
+    request: Request,
+    references: Mapping[str, Path],
+    domains: Mapping[str, str],
+    metrics_of: Callable[[str], tuple[str, ...]],
+    note: Callable[[str], object],
+) -> tuple[list[Task], list[Outcome]]:
+    """Match names; return all pairs, and what came of those without a decoded file."""
+    tasks, absent = [], []
+    for system, source in request.systems.items():
+        decoded = read_recordings(source)
+        for name, path in references.items():
+            found = decoded.get(name)
+            metrics = metrics_of(domains[name])
+            task = Task(system, name, domains[name], path, found or Path(), metrics)
+            tasks.append(task)
+            if found is None:
+                absent.append(Outcome(task, failure=f"{source}: has no {name}"))
+        _check_names(references, decoded, system, note)
+    return tasks, absent
+
+
 def _score_all(
-    tasks: list[Task], journal: Journal, load: workers.Load, jobs: int
+    tasks: list[Task], ours: Sequence[str], journal: Journal, load: workers.Load, jobs: int
 ) -> dict[tuple[str, str], Outcome]:
-    """Score what the journal does not know, and add it there; return everything."""
+    """Find what the journal does not know of our metrics, and add it there; return everything."""
     known = {(t.system, t.name): journal.known(t) for t in tasks}
     waiting = []
     for task in tasks:
         before = known[task.system, task.name]
-        rest = [m for m in task.metrics if before is None or m not in before.values]
-        if rest:
+        rest = [m for m in task.metrics if m in ours and (not before or m not in before.values)]
+        if rest or before is None:
             waiting.append(replace(task, metrics=tuple(rest)))
     with tqdm(
         total=len(tasks), initial=len(tasks) - len(waiting), unit="pair", disable=None
@@ -171,6 +224,53 @@ def _score_all(
             bar.update()
     by_key = {(t.system, t.name): t for t in tasks}
     return {key: replace(o, task=by_key[key]) for key, o in known.items() if o is not None}
+
+
+def _score_by_versa(
+    versa: Versa, outcomes: Iterable[Outcome], journal: Journal, jobs: int
+) -> dict[tuple[str, str], Outcome]:
+    """Have VERSA score what the journal does not know, and add it there; return those pairs."""
+    waiting: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        task = outcome.task
+        rest = tuple(m for m in task.metrics if m in OF_VERSA and m not in outcome.values)
+        if rest and outcome.failure is None:
+            waiting.setdefault(task.domain, []).append(outcome)
+    scored = {}
+    with tqdm(
+        total=sum(map(len, waiting.values())), unit="pair", desc="VERSA", disable=None
+    ) as bar:
+        for domain, pairs in waiting.items():
+            before = {(o.task.system, o.task.name): o for o in pairs}
+            for outcome in versa.score(domain, pairs, jobs):
+                journal.add(outcome)
+                key = outcome.task.system, outcome.task.name
+                values, reasons = before[key].values, before[key].reasons
+                scored[key] = replace(
+                    outcome,
+                    values={**values, **outcome.values},
+                    reasons={**reasons, **outcome.reasons},
+                )
+                bar.update()
+    return scored
+
+
+def _account(
+    request: Request, versa: Versa, chosen: Sequence[str], outcomes: Sequence[Outcome]
+) -> tuple[dict[str, str], list[str]]:
+    """Say which of VERSA's metrics came to nothing, and what of its results is not shown."""
+    missing: dict[str, str] = {}
+    for name in (n for n in chosen if n in OF_VERSA):
+        asked = [o for o in outcomes if name in o.task.metrics]
+        if any(name in o.values for o in asked):
+            continue
+        if asked:
+            reason = next((o.reasons[name] for o in asked if name in o.reasons), "no pair is left")
+            missing[name] = f"{name} by VERSA, for any pair: {reason}"
+        elif request.metrics or CATALOGUE[name].paper:
+            missing[name] = f"{name} is in none of VERSA's score configs ({request.versa})"
+    others = ", ".join(sorted(versa.others))
+    return missing, [f"not shown of VERSA's results: {others}"] if others else []
 
 
 def _check_names(

@@ -95,9 +95,18 @@ def _load_espnet_model(model: str) -> Callable:
             from espnet2.bin.spk_inference import Speech2Embedding
 
             files = _find_files(model)
-            # ESPnet unpickles the file: only one of nothing but tensors may get there.
-            torch.load(files["model_file"], map_location="cpu", weights_only=True)
-            return Speech2Embedding(**files)
+            # ESPnet unpickles the file: only one of nothing but tensors may get there. It also
+            # lets weights be missing.
+            weights = torch.load(files["model_file"], map_location="cpu", weights_only=True)
+            embed = Speech2Embedding(**files)
+            lacking = [
+                key
+                for key in embed.spk_model.state_dict()
+                if not key.startswith("loss.") and key not in weights
+            ]
+            if lacking:
+                raise UnavailableError(f"its weights lack {lacking[0]}")
+            return embed
     except Exception as error:  # the hub, ESPnet and torch each fail in their own ways
         raise UnavailableError(
             f"the speaker model {model} cannot be had ({one_reason(error)}): give a folder with "

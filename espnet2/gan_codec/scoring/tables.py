@@ -51,17 +51,48 @@ def comparison(systems: Sequence[System], paper: bool) -> Table:
     return Table(head, rows)
 
 
-def to_markdown(systems: Sequence[System], missing: Mapping[str, str]) -> str:
-    """Return ``summary.md``: tables, intervals, codebooks, and what has no score and why."""
+def costs(systems: Sequence[System]) -> Table:
+    """Compare what systems cost: measured bitrate, and speed where the run did the coding."""
+    known = [s for s in systems if s.all.encode_speed and s.all.decode_speed]
+    head = [("", "kbps"), ("encoding", "× real time"), ("decoding", "× real time")]
+    return Table(
+        head,
+        [
+            (
+                s.name,
+                [
+                    Cell(NOTHING if s.all.kbps is None else f"{s.all.kbps:.2f}"),
+                    Cell(f"{s.all.encode_speed:.1f}"),
+                    Cell(f"{s.all.decode_speed:.1f}"),
+                ],
+            )
+            for s in known
+        ],
+    )
+
+
+def to_markdown(
+    systems: Sequence[System], missing: Mapping[str, str], remarks: Sequence[str] = ()
+) -> str:
+    """Return ``summary.md``: tables, intervals, codebooks, and what has no score and why.
+
+    Args:
+        missing: why metrics were left out, by name.
+        remarks: on where numbers come from.
+    """
     parts = ["# Scores", "", *_markdown(comparison(systems, paper=True))]
     further = comparison(systems, paper=False)
     if len(further.head) > 1:
         parts += ["", "## Further metrics", "", *_markdown(further)]
+    speeds = costs(systems)
+    if speeds.rows:
+        parts += ["", "## Speed", "", *_markdown(speeds)]
     parts += ["", f"## Means with {CONFIDENCE:.0%} bootstrap intervals", "", *_intervals(systems)]
     books = [s for s in systems if s.codes]
     if books:
         parts += ["", "## Codebooks", "", *_codebooks(books)]
     notes = [f"- Not scored: {reason}." for reason in missing.values()]
+    notes += [f"- {remark[0].upper()}{remark[1:]}." for remark in remarks]
     notes += [f"- {_escape(s.name)}: {note}." for s in systems for note in counts(s)]
     return "\n".join([*parts, *(["", "## Notes", "", *notes] if notes else []), ""])
 
@@ -157,7 +188,7 @@ def _codebooks(systems: Iterable[System]) -> list[str]:
 
 
 def counts(system: System) -> list[str]:
-    """Say what failed, what was done to the audio, and how fast the system is, as known."""
+    """Say what failed, what was done to the audio, and what is not known."""
     group = system.all
     notes = []
     if group.failed:
@@ -171,11 +202,6 @@ def counts(system: System) -> list[str]:
     if system.codes and system.codes.bits_per_frame is None:
         notes.append(
             "its codebooks' sizes are not known (--codebook-sizes), so neither its bitrate"
-        )
-    if group.encode_speed:
-        notes.append(
-            f"coded at {group.encode_speed:.1f} and decoded at {group.decode_speed:.1f} times "
-            "real time"
         )
     return notes
 

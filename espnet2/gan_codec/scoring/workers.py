@@ -84,7 +84,7 @@ def _until_a_process_dies(
     context = multiprocessing.get_context("spawn")
     running = {}
     with (
-        _one_thread(),
+        one_thread(),
         ProcessPoolExecutor(jobs, context, initializer=_start, initargs=(load,)) as pool,
     ):
         try:
@@ -113,7 +113,7 @@ def _until_a_process_dies(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Have processes that start now compute with one thread."""
     names = [f"{library}_NUM_THREADS" for library in THREADS]
     before = {name: os.environ.get(name) for name in names}

@@ -42,8 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CODEC:KBPS",
-        help="code the originals with another codec and score that: opus:12, encodec:6, dac:6; "
-        "encodec:6@FOLDER and dac:6@FILE take weights from there; may be repeated",
+        help="code the originals with another codec and score that, and its speed: opus:12, "
+        "encodec:6, dac:6 (encodec:6@PATH and dac:6@FILE take weights from there), or "
+        "bscodec:MODEL; may be repeated",
     )
     parser.add_argument(
         "--domain",
@@ -67,6 +68,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         *("--codebook-sizes", "--codebook_sizes"),
         metavar="K,K",
         help="codes of each codebook, or of all; default: as config.yaml above codec.scp says",
+    )
+    parser.add_argument(
+        "--backend",
+        default="own",
+        choices=("own", "versa"),
+        help="versa: VERSA computes the metrics that it has, if it is installed (default: own)",
+    )
+    parser.add_argument(
+        *("--score-configs", "--score_configs"),
+        type=Path,
+        default=Path("conf"),
+        metavar="DIR",
+        help="of VERSA: score_speech.yaml, score_sound.yaml, score_music.yaml (default: conf, as "
+        "in the recipe)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     parser.add_argument("--utmos", metavar="REPO", help="torch.hub repository or local copy of it")
@@ -113,9 +128,11 @@ def _score(args: argparse.Namespace):
     if unknown:
         raise UsageError(f"--codes {unknown.pop()}: there is no --hyp of that name")
 
-    from espnet2.gan_codec.scoring import codes, peers, session
+    from espnet2.gan_codec.scoring import codes, peers, session, versa
     from espnet2.gan_codec.scoring.summary import Cost
 
+    if args.backend == "versa":
+        versa.find_program()  # before peers take their time
     costs = {}
     for name, source in code_lists.items():
         report = codes.read_codes(source, sizes)
@@ -134,8 +151,10 @@ def _score(args: argparse.Namespace):
 
 
 def _merge(args: argparse.Namespace):
-    if args.hyp or args.peer or args.codes:
-        raise UsageError("--merge takes results as they are, without --hyp, --peer or --codes")
+    if args.hyp or args.peer or args.codes or args.backend != "own":
+        raise UsageError(
+            "--merge takes results as they are, without --hyp, --peer, --codes or --backend"
+        )
 
     from espnet2.gan_codec.scoring import session
 
@@ -162,6 +181,7 @@ def _request(args: argparse.Namespace, systems: dict[str, Path]):
         jobs=args.nj,
         seed=args.seed,
         command=_command_line(args),
+        versa=args.score_configs if args.backend == "versa" else None,
     )
 
 
@@ -171,7 +191,9 @@ def _write_report(request, results) -> None:
     from espnet2.gan_codec.scoring.session import write
 
     try:
-        page = build_report(results.systems, results.outcomes, results.missing, request.command)
+        page = build_report(
+            results.systems, results.outcomes, results.missing, request.command, results.remarks
+        )
     except UnavailableError as error:
         note(f"no report: {error}")
         return
@@ -209,6 +231,8 @@ def _command_line(args: argparse.Namespace) -> str:
     words = ["bscodec", "score"]
     words += ["--merge", *args.merge] if args.merge else ["--ref", str(args.ref)]
     words += ["--domain", args.domain] if args.ref else []
+    if args.backend == "versa":
+        words += ["--backend", "versa", "--score-configs", str(args.score_configs)]
     for option in ("hyp", "peer", "codes"):
         for value in getattr(args, option):
             words += [f"--{option}", value]

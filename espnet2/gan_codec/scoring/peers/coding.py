@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -13,30 +13,37 @@ from tqdm import tqdm
 
 from espnet2.gan_codec.bscodec.audio import AudioReader, downmix
 from espnet2.gan_codec.bscodec.files import whole_file
+from espnet2.gan_codec.scoring.codes import read_codes
 from espnet2.gan_codec.scoring.inputs import read_recordings
 from espnet2.gan_codec.scoring.metric import ScoringError, UnavailableError
 from espnet2.gan_codec.scoring.peers.peer import Coded, Peer
 from espnet2.gan_codec.scoring.summary import Cost
 
 KINDS = {"opus": "opus:Opus", "encodec": "encodec:EnCodec", "dac": "dac:DAC"}
+OWN = "bscodec"
 FOLDER = "peers"
 
 
 def make_peer(text: str) -> Peer:
-    """Build the peer that ``CODEC:KBPS`` or ``CODEC:KBPS@WEIGHTS`` says.
+    """Build the peer that ``CODEC:KBPS``, ``CODEC:KBPS@WEIGHTS`` or ``bscodec:MODEL`` says.
 
     Raises:
         ScoringError: it says something else, or a bitrate that the codec does not have.
         UnavailableError: the codec cannot be had.
     """
     kind, _, rest = text.partition(":")
+    if kind == OWN and rest:
+        from espnet2.gan_codec.scoring.peers.bscodec import BSCodec
+
+        return BSCodec(rest)
     rate, _, weights = rest.partition("@")
     try:
         kbps = float(rate)
         home = KINDS[kind]
     except (ValueError, KeyError) as error:
         raise ScoringError(
-            f"--peer {text}: expected CODEC:KBPS with one of {', '.join(KINDS)}, as in opus:12"
+            f"--peer {text}: expected CODEC:KBPS with one of {', '.join(KINDS)}, as in opus:12, "
+            f"or {OWN}:MODEL"
         ) from error
     module, _, cls = home.partition(":")
     make = getattr(import_module(f"{__package__}.{module}"), cls)
@@ -69,6 +76,9 @@ def code_all(
             peers.append(make_peer(text))
         except UnavailableError as error:
             note(f"--peer {text} left out: {error}")
+    names = [peer.name for peer in peers]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ScoringError(f"--peer: two peers are called {twice[0]}")
     if not peers:
         return {}
     recordings = read_recordings(reference)
@@ -93,6 +103,8 @@ def code_all(
                     cost.bits[name] = coded.bits
                     cost.encode_seconds[name] = coded.encode_seconds
                     cost.decode_seconds[name] = coded.decode_seconds
+        if any(_beside(folder, name).is_file() for name in cost.bits):
+            cost.codes = read_codes(folder, None, cost.bits)
         if cost.bits:
             systems[peer.name] = folder, cost
     return systems
@@ -102,6 +114,10 @@ def _target(folder: Path, name: str) -> Path:
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise ScoringError("a name that leads out of the folder for decoded audio")
     return folder / f"{name}.wav"
+
+
+def _beside(folder: Path, name: str) -> Path:
+    return _target(folder, name).with_suffix(".bsc")
 
 
 def _code_one(peer: Peer, source: Path, target: Path) -> Coded:
@@ -122,6 +138,10 @@ def _code_one(peer: Peer, source: Path, target: Path) -> Coded:
     record.unlink(missing_ok=True)  # it is of another file as soon as that one is replaced
     with whole_file(target) as temporary:
         coded = peer.code(audio, rate, temporary)
+    if coded.bsc is not None:
+        with whole_file(target.with_suffix(".bsc")) as temporary:
+            temporary.write_bytes(coded.bsc)
+        coded = replace(coded, bsc=None)
     with whole_file(record) as temporary:
         temporary.write_text(json.dumps({"of": stamp, "coded": asdict(coded)}), encoding="utf-8")
     return coded

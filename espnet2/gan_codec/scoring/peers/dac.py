@@ -1,5 +1,6 @@
 """DAC at 24 kHz, by Descript's own package and weights."""
 
+import inspect
 from typing import TYPE_CHECKING
 
 from espnet2.gan_codec.scoring.metric import (
@@ -8,7 +9,7 @@ from espnet2.gan_codec.scoring.metric import (
     one_reason,
     optional_module,
 )
-from espnet2.gan_codec.scoring.peers.neural import STAGE_KBPS, NeuralPeer
+from espnet2.gan_codec.scoring.peers.neural import STAGE_KBPS, NeuralPeer, quietly
 
 if TYPE_CHECKING:
     import torch
@@ -36,14 +37,16 @@ class DAC(NeuralPeer):
                 f"{STAGES * STAGE_KBPS:g}"
             )
         try:
-            library = optional_module("dac", "descript-audio-codec")
+            with quietly():
+                library = optional_module("dac", "descript-audio-codec")
         except UnavailableError as error:
             raise UnavailableError(
                 "needs the package descript-audio-codec: pip install descript-audio-codec"
             ) from error
         try:
-            path = weights or library.utils.download(model_type="24khz")
-            self._model = library.DAC.load(str(path)).eval()
+            with quietly():
+                path = weights or library.utils.download(model_type="24khz")
+                self._model = _load(library.DAC, str(path)).eval()
         except Exception as error:  # the network, torch and the package fail in their own ways
             raise UnavailableError(
                 f"the weights of DAC cannot be had ({one_reason(error)}): give the file "
@@ -60,3 +63,19 @@ class DAC(NeuralPeer):
     def decode(self, codes: "torch.Tensor") -> "torch.Tensor":
         """(1, K, F) -> (1, 1, T')."""
         return self._model.decode(self._model.quantizer.from_codes(codes)[0])
+
+
+def _load(model_class: type, path: str) -> "torch.nn.Module":
+    """Build the network that a file of weights describes.
+
+    The package's own loader would first try to run the file as a torch package, and lets weights
+    be missing.
+    """
+    import torch
+
+    contents = torch.load(path, map_location="cpu", weights_only=True)
+    known = inspect.signature(model_class).parameters
+    kwargs = {k: v for k, v in contents["metadata"]["kwargs"].items() if k in known}
+    model = model_class(**kwargs)
+    model.load_state_dict(contents["state_dict"])
+    return model

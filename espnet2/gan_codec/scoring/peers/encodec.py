@@ -9,7 +9,7 @@ from espnet2.gan_codec.scoring.metric import (
     one_reason,
     optional_module,
 )
-from espnet2.gan_codec.scoring.peers.neural import NeuralPeer
+from espnet2.gan_codec.scoring.peers.neural import NeuralPeer, quietly
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,8 @@ class EnCodec(NeuralPeer):
 
     Args:
         kbps: one of BANDWIDTHS.
-        weights: a folder with the package's checkpoint; downloaded where there is none.
+        weights: a folder with the package's checkpoint, whose checksum the package looks at, or
+            a file with any weights for the same network; downloaded where there is none.
 
     Raises:
         UnavailableError: the package or the weights cannot be had.
@@ -38,7 +39,8 @@ class EnCodec(NeuralPeer):
         except UnavailableError as error:
             raise UnavailableError("needs the package encodec: pip install encodec") from error
         try:
-            self._model = self._load(library, Path(weights) if weights else None)
+            with quietly():
+                self._model = _load(library.EncodecModel, Path(weights) if weights else None)
         except Exception as error:  # the network, torch and the package fail in their own ways
             raise UnavailableError(
                 f"the weights of EnCodec cannot be had ({one_reason(error)}): give a folder with "
@@ -56,6 +58,12 @@ class EnCodec(NeuralPeer):
         """(1, K, F) -> (1, 1, T')."""
         return self._model.decode([(codes, None)])
 
-    @staticmethod
-    def _load(library, weights: Path | None):
-        return library.EncodecModel.encodec_model_24khz(repository=weights)
+
+def _load(model_class: type, weights: Path | None) -> "torch.nn.Module":
+    if weights is None or weights.is_dir():
+        return model_class.encodec_model_24khz(repository=weights)
+    import torch
+
+    model = model_class.encodec_model_24khz(pretrained=False)
+    model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    return model

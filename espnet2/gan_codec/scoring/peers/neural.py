@@ -1,6 +1,10 @@
-"""What neural codecs at 24 kHz have in common."""
+"""What neural codecs have in common, those at 24 kHz above all."""
 
+import io
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +46,23 @@ class NeuralPeer:
             between = time.perf_counter()
             y = self.decode(codes)
             end = time.perf_counter()
-        decoded = soxr.resample(y.flatten().numpy()[: x.shape[-1]], RATE, sampling_rate)
-        decoded = np.pad(decoded, (0, max(0, len(audio) - len(decoded))))[: len(audio)]
-        soundfile.write(target, np.clip(decoded, -1, 1), sampling_rate, format="WAV")
+        y = soxr.resample(y.flatten().numpy()[: x.shape[-1]], RATE, sampling_rate)
+        write_decoded(target, y, len(audio), sampling_rate)
         return Coded(CODEBOOK_BITS * codes.numel(), between - begin, end - between)
+
+
+def write_decoded(target: Path, decoded: np.ndarray, length: int, sampling_rate: int) -> None:
+    """Write (T,) as a WAV file of ``length`` samples of 16 bits."""
+    fitted = np.pad(decoded, (0, max(0, length - len(decoded))))[:length]
+    soundfile.write(target, np.clip(fitted, -1, 1), sampling_rate, format="WAV")
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep what packages print and warn of while they load to ourselves."""
+    with (
+        redirect_stdout(io.StringIO()),
+        redirect_stderr(io.StringIO()),
+        warnings.catch_warnings(action="ignore"),
+    ):
+        yield

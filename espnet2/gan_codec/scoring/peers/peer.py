@@ -14,11 +14,13 @@ class Coded:
     Attributes:
         bits: of codes or packets, without the container around them.
         encode_seconds, decode_seconds: of time on the clock.
+        bsc: a ``.bsc`` file's contents, of a codec that writes such, to be kept.
     """
 
     bits: int
     encode_seconds: float
     decode_seconds: float
+    bsc: bytes | None = None
 
 
 class Peer(Protocol):

@@ -7,7 +7,7 @@ from espnet2.gan_codec.scoring.metric import optional_module
 from espnet2.gan_codec.scoring.outcome import Outcome
 from espnet2.gan_codec.scoring.statistics import CONFIDENCE
 from espnet2.gan_codec.scoring.summary import System
-from espnet2.gan_codec.scoring.tables import comparison, counts
+from espnet2.gan_codec.scoring.tables import comparison, costs, counts
 
 TEMPLATE = "scores.html"  # takes scores.css and scatter.js beside it, the rest from the demo
 MAX_FAILURES = 20  # that are named
@@ -18,11 +18,13 @@ def build_report(
     outcomes: Sequence[Outcome],
     missing: Mapping[str, str],
     command: str,
+    remarks: Sequence[str] = (),
 ) -> str:
     """Return the page as text.
 
     Args:
         missing: why metrics were left out, by name.
+        remarks: as of ``tables.to_markdown``.
         command: that made the scores.
 
     Raises:
@@ -43,11 +45,15 @@ def build_report(
         lstrip_blocks=True,
     )
     names = [s.name for s in systems]
-    further = comparison(systems, paper=False)
+    further, speeds = comparison(systems, paper=False), costs(systems)
     return environment.get_template(TEMPLATE).render(
         systems=systems,
         recordings=len({o.task.name for o in outcomes}),
-        tables=[comparison(systems, paper=True), *([further] if len(further.head) > 1 else [])],
+        tables=[
+            ("", comparison(systems, paper=True)),
+            *([("Further metrics", further)] if len(further.head) > 1 else []),
+            *([("Speed", speeds)] if speeds.rows else []),
+        ],
         confidence=f"{CONFIDENCE:.0%}",
         rate_plots=plots.rate_plots(systems),
         bands=plots.band_names(),
@@ -57,7 +63,11 @@ def build_report(
         worst=list(filter(None, (examples.worst_of(name, outcomes) for name in names))),
         failures=[o for o in outcomes if o.failure],
         max_failures=MAX_FAILURES,
-        notes=[*(f"Not scored: {m}." for m in missing.values()), *_notes(systems)],
+        notes=[
+            *(f"Not scored: {m}." for m in missing.values()),
+            *(f"{r[0].upper()}{r[1:]}." for r in remarks),
+            *_notes(systems),
+        ],
         plot_width=plots.WIDTH,
         plot_height=plots.HEIGHT,
         width=MAX_COLUMNS,
