@@ -123,7 +123,7 @@ def test_wrong_options_are_told_in_one_line(recipe, words, reason):
 
 def test_stages_1_to_3_of_the_mini_recipe(tmp_path):
     folder = copy_recipe(tmp_path)
-    run(folder, "./run.sh", "--mini", "true", "--stop_stage", 3)
+    run(folder, "./run.sh", "--mini", "true", "--corpus", "clips", "--stop_stage", 3)
     names = {name: table(folder / "dump/raw" / name / "wav.scp") for name in
              ("train_all", "dev_sub", "test_speech", "test_sound", "test_music")}  # fmt: skip
     assert sum(map(len, names.values())) == 12

@@ -17,6 +17,7 @@ import open_corpus
 import pytest
 import soundfile as sf
 import summarise_corpus
+import tiny_corpus
 from tiny_corpus import run_format, tone, write_wav
 
 
@@ -98,8 +99,13 @@ def test_download_asks_only_for_what_is_missing(tmp_path, monkeypatch):
     open_corpus.download(["one", "two"], debs)
     assert (tmp_path / "log").read_text() == "download two\n"
     assert sorted(p.name for p in debs.glob("*.deb")) == ["one_1_all.deb", "two_1_all.deb"]
-    apt.write_text("#!/bin/sh\nexit 100\n")
-    with pytest.raises(corpus_sets.CorpusError, match="apt-get update"):
+    apt.write_text("#!/bin/sh\necho 'E: no server' >&2\nexit 100\n")
+    told = r"could not fetch three \(E: no server\); `apt-get update` .* --corpus clips"
+    with pytest.raises(corpus_sets.CorpusError, match=told):
+        open_corpus.download(["one", "three"], debs)
+    apt.unlink()
+    monkeypatch.setenv("PATH", str(apt.parent))
+    with pytest.raises(corpus_sets.CorpusError, match="apt-get: not found; .* --corpus clips"):
         open_corpus.download(["three"], debs)
 
 
@@ -134,6 +140,25 @@ def test_shipped_manifest_keeps_test_sources_out_of_training(tmp_path):
     speakers = [{c.source for c in sets[s] if c.domain == "speech"} for s in ("train", "valid")]
     assert not speakers[0] & speakers[1]
     assert not any(c.source == "tux_ca" or open_corpus.is_guitar(c.path) for c in used)
+
+
+def test_packages_of_the_mini_recipe_hold_all_domains_for_all_uses():
+    tables = open_corpus.read_manifest(open_corpus.MANIFEST)
+    files, tests = open_corpus.take_packages(*tables, tiny_corpus.PACKAGES)
+    assert {row["package"] for row in files} == set(tiny_corpus.PACKAGES)
+    uses = {(row["domain"], row["split"]) for row in files}
+    uses |= {(row["domain"], "clips") for row in tests}
+    splits = ("train", "valid", "test", "clips")
+    assert uses == {(domain, split) for domain in corpus_sets.DOMAINS for split in splits}
+    with pytest.raises(corpus_sets.CorpusError, match="--packages sonic-pi: expected some of"):
+        open_corpus.take_packages(*tables, ["sonic-pi"])
+
+
+def test_only_the_packages_asked_for_are_listed(made, tmp_path):
+    assert tiny_corpus.run_lists(made, tmp_path, "--packages", "effects") == 0
+    clips = corpus_sets.read_clips(tmp_path / "train/clips.tsv")
+    assert clips and {clip.path.split("/")[0] for clip in clips} == {"effects"}
+    assert not corpus_sets.read_clips(tmp_path / "test_speech/clips.tsv")
 
 
 def test_pieces_are_long_enough_and_listed_truly(made):

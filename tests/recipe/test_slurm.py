@@ -137,9 +137,10 @@ def test_the_recipe_on_two_nodes(cluster, tmp_path):
     """Arrays prepare data and decode; two nodes train through ESPnet's launch."""
     folder = copy_recipe(tmp_path)
     (folder / "conf/train_tiny.yaml").write_text(yaml.safe_dump({**CONFIG, "max_epoch": 1}))
-    run(folder, "./run.sh", "--mini", "true", "--nj", 2, "--num_nodes", 2, "--stop_stage", 6,
-        "--test_sets", "test_speech", "--train_config", "conf/train_tiny.yaml",
-        "--train_args", "--unused_parameters true", cmd_backend="slurm")  # fmt: skip
+    run(folder, "./run.sh", "--mini", "true", "--corpus", "clips", "--nj", 2,
+        "--num_nodes", 2, "--stop_stage", 6, "--test_sets", "test_speech",
+        "--train_config", "conf/train_tiny.yaml", "--train_args", "--unused_parameters true",
+        cmd_backend="slurm")  # fmt: skip
     home = folder / "exp/codec_mini_raw_fs24000"
     assert (home / "1epoch.pth").exists()
     assert "[rank1]" in (home / "train.log").read_text()

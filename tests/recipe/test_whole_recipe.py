@@ -13,30 +13,33 @@ import jobs
 import numpy as np
 import pytest
 import soundfile as sf
+import tiny_corpus
 import torch
 import yaml
+from corpus_sets import read_set
 from trial import copy_recipe, run, table, write_tone
 
 from tests.espnet.test_stock_commands import CONFIG
 
 SETS = ("test_speech", "test_sound", "test_music")
-TINY = {**CONFIG, "max_epoch": 1, "batch_size": 1}
+SCORING = "--metrics mel,stft --no-report"
+TINY = {**CONFIG, "max_epoch": 1, "batch_size": 4, "chunk_length": 20000}
 RELEASED = "BSCodec_band_simvq_3band"
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A recipe after stages 1 to 6 and 8 with a tiny model."""
+    """A recipe after stages 1 to 8 of its mini form, with tones and a still smaller model."""
     folder = copy_recipe(tmp_path_factory.mktemp("recipe"))
     (folder / "conf/train_tiny.yaml").write_text(yaml.safe_dump(TINY))
-    run(folder, *mini(folder), "--stop_stage", 6)
-    run(folder, *mini(folder), "--stage", 8)
+    tiny_corpus.fill_downloads(folder / "downloads", tiny_corpus.PACKAGES)
+    run(folder, *mini(folder), "--stop_stage", 8)
     return folder
 
 
 def mini(folder):
-    return ["./run.sh", "--mini", "true", "--nj", 2, "--train_config", "conf/train_tiny.yaml",
-            "--train_args", "--seed 1"]  # fmt: skip
+    return ["./run.sh", "--mini", "true", "--nj", 1, "--train_config", "conf/train_tiny.yaml",
+            "--train_args", "--seed 1", "--scoring_args", SCORING]  # fmt: skip
 
 
 def experiment(folder):
@@ -51,7 +54,17 @@ def times(folder, pattern):
     return {path: path.stat().st_mtime_ns for path in folder.rglob(pattern)}
 
 
-@pytest.mark.long
+def test_all_domains_are_there_and_test_sources_are_apart(trained):
+    trained_on = {u.source for u in read_set(trained / "downloads/open_corpus/pieces/train_all")}
+    assert {u.split("-")[0] for u in table(trained / "data/train_all/wav.scp")} == {
+        "speech", "sound", "music"
+    }  # fmt: skip
+    assert (trained / "data/dev_sub/wav.scp").stat().st_size
+    for name in SETS:
+        tested = {u.source for u in read_set(trained / "downloads/open_corpus/pieces" / name)}
+        assert tested and not tested & trained_on
+
+
 def test_audio_and_codes_are_collected_at_the_input_s_length(trained):
     for name in SETS:
         inputs = table(trained / "dump/raw" / name / "wav.scp")
@@ -66,17 +79,26 @@ def test_audio_and_codes_are_collected_at_the_input_s_length(trained):
             assert sorted(n for n in shape if n != 1) == [3, -(-frames // 320)]
 
 
-@pytest.mark.long
-def test_the_archive_holds_config_and_model(trained):
+def test_one_table_has_the_scores_of_all_test_sets(trained):
+    scores = decoded(trained, "scores")
+    (row,) = json.loads((scores / "summary.json").read_text())["systems"].items()
+    assert row[0] == "mini decode_valid.mel_loss.best"
+    for result in row[1]["domains"].values():
+        assert result["pairs"] == 2 and {"mel", "STFT"} == result["metrics"].keys()
+    assert row[1]["domains"].keys() == {"speech", "sound", "music"}
+    head = (scores / "summary.md").read_text().splitlines()[2]
+    assert head == "| system | kbps | sound mel ↓ | sound STFT ↓ | music mel ↓ | music STFT ↓ |"
+
+
+def test_the_archive_holds_config_model_and_scores(trained):
     archive = experiment(trained) / "codec_mini_raw_fs24000_valid.mel_loss.best.zip"
     with zipfile.ZipFile(archive) as packed:
         meta = yaml.safe_load(packed.read("meta.yaml"))
-        assert {meta["files"]["model_file"], meta["yaml_files"]["train_config"]} <= set(
-            packed.namelist()
-        )
+        names = packed.namelist()
+    assert {meta["files"]["model_file"], meta["yaml_files"]["train_config"]} <= set(names)
+    assert any(name.endswith("scores/summary.md") for name in names)
 
 
-@pytest.mark.long
 def test_finished_stages_are_not_run_again(trained):
     before = times(trained / "exp", "*.log") | times(trained / "exp", "*.wav")
     assert before
@@ -107,38 +129,54 @@ def test_only_what_is_missing_is_decoded_again(trained):
     assert times(decoded(trained, "test_music"), "*.wav") == kept
 
 
-@pytest.mark.long
-def test_a_release_is_decoded_and_scored_as_published(trained, tmp_path):
-    """exp/ and dump/ put in place, lines added for recordings of one's own."""
-    from importlib.util import find_spec
+def write_release(folder):
+    """A release in its published layout, of seeded weights; returns its two homes."""
+    from espnet2.tasks.gan_codec import GANCodecTask
 
-    folder = copy_recipe(tmp_path)
     home = folder / f"exp/codec_{RELEASED}_raw_fs24000"
     home.mkdir(parents=True)
-    shutil.copy(experiment(trained) / "config.yaml", home)
-    state = torch.load(experiment(trained) / "1epoch.pth", weights_only=True)
-    torch.save(state, home / f"{RELEASED}.pth")
+    config = {**GANCodecTask.get_default_config(), **TINY}
+    (home / "config.yaml").write_text(yaml.safe_dump(config))
+    torch.manual_seed(1)
+    model, _ = GANCodecTask.build_model_from_file(home / "config.yaml", None, "cpu")
+    torch.save(model.state_dict(), home / f"{RELEASED}.pth")
     dump = folder / "dump/raw/test_speech"
-    length = write_tone(folder / "mine.wav", 1.01)
-    dump.mkdir(parents=True)
+    theirs = Path("dump/raw/test_speech/theirs.flac")
+    length = write_tone(folder / theirs, 1.5)
     (dump / "feats_type").write_text("raw\n")
-    (dump / "wav.scp").write_text("theirs /not/on/this/machine.flac\nmine mine.wav\n")
-    (dump / "utt2num_samples").write_text(f"theirs 48000\nmine {length}\n")
-    scored = find_spec("espnet2.bin.gan_codec_score") is not None
-    done = run(folder, "./run.sh", "--model", RELEASED, "--stage", 6, "--stop_stage", 7,
-               "--test_sets", "test_speech", "--scoring_args", "--metrics mel,stft --no-report",
-               check=scored)  # fmt: skip
-    out = home / f"decode_{RELEASED}/test_speech"
-    assert sf.info(out / "wav/mine.wav").frames == length
-    assert "theirs" in (out / "skipped.tsv").read_text() and "skipped 1" in done.stdout
-    if scored:
-        assert json.loads((out / "scores/summary.json").read_text())
-        assert RELEASED in (home / f"decode_{RELEASED}/scores.md").read_text()
-    else:
-        assert "not installed" in done.stderr.splitlines()[-1]
+    (dump / "wav.scp").write_text(f"theirs {theirs}\nlost /not/on/this/machine.flac\n")
+    (dump / "utt2num_samples").write_text(f"theirs {length}\nlost 48000\n")
+    return home, dump
 
 
 @pytest.mark.long
+def test_a_release_is_decoded_and_scored_as_published(tmp_path):
+    """exp/ and dump/ put in place; then lines added for a recording of one's own."""
+    folder = copy_recipe(tmp_path)
+    home, dump = write_release(folder)
+    words = ["./run.sh", "--model", RELEASED, "--stage", 6, "--stop_stage", 7, "--nj", 1,
+             "--test_sets", "test_speech", "--scoring_args", SCORING]  # fmt: skip
+    assert "skipped 1" in run(folder, *words).stdout
+    out = home / f"decode_{RELEASED}"
+    assert table(out / "test_speech/wav.scp").keys() == {"theirs"}
+    length = write_tone(folder / "mine.wav", 1.01)
+    with (dump / "wav.scp").open("a") as scp, (dump / "utt2num_samples").open("a") as lengths:
+        scp.write("mine mine.wav\n")
+        lengths.write(f"mine {length}\n")
+    run(folder, *words)
+    assert table(out / "test_speech/wav.scp").keys() == {"theirs", "mine"}
+    assert sf.info(out / "test_speech/wav/mine.wav").frames == length
+    assert "lost" in (out / "test_speech/skipped.tsv").read_text()
+    (system,) = json.loads((out / "scores/summary.json").read_text())["systems"].items()
+    assert system[0] == f"{RELEASED} decode" and system[1]["all"]["pairs"] == 2
+
+
+def test_codes_alone_are_refused_with_the_command_for_them(trained):
+    done = run(trained, *mini(trained), "--stage", 6, "--stop_stage", 6,
+               "--inference_args", "--encode_only true", check=False)  # fmt: skip
+    assert done.returncode == 1 and "'bscodec encode --model" in done.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize(("rate", "channels"), [(16000, 1), (24000, 2)])
 def test_audio_that_would_be_played_wrong_is_refused(trained, tmp_path, rate, channels):
     dump = trained / f"dump/raw/test_{rate}_{channels}"

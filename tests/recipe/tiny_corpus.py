@@ -1,4 +1,4 @@
-"""A tiny synthetic corpus: four unpacked packages and their manifest."""
+"""Tiny synthetic corpora: one of four packages of its own, one in the shape of the open corpus."""
 
 import gzip
 
@@ -7,6 +7,9 @@ import numpy as np
 import open_corpus
 import soundfile as sf
 
+# Of run.sh --mini true.
+PACKAGES = ("ktuberling-data", "ufoai-sound", "openttd-opensfx",
+            "fretsonfire-songs-muldjord", "fretsonfire-songs-sectoid")  # fmt: skip
 SONGS = "fretsonfire-songs-band"
 HEADER = "package\tpath\tdomain\tsplit\tsource\tsr\tch\tdur\tbw60_hz\tlicence"
 
@@ -54,6 +57,35 @@ def make_corpus(root):
     (root / "manifest/test_clips.tsv").write_text(
         "domain\tpath\tstart\tdur\tsource\tlicence\nspeech\twords/t.wav\t1.0\t2.5\treader_t\tCC0\n"
     )
+
+
+def fill_downloads(downloads, packages, seconds=5.0):
+    """Tones in place of some files of the open corpus, as if downloaded and unpacked.
+
+    Each package gets, for every domain of training and validation, files that last ``seconds`` at
+    least, and two of its test clips a domain; no song for validation, which would take longest.
+    """
+    files, tests = open_corpus.read_manifest(open_corpus.MANIFEST)
+    for package in packages:
+        deb = downloads / "debs" / f"{package}_1_all.deb"
+        deb.parent.mkdir(parents=True, exist_ok=True)
+        deb.touch()
+    room = {}
+    for row in files:
+        key = row["package"], row["domain"], row["split"]
+        path = f"{row['package']}/{row['path']}"
+        wanted = row["package"] in packages and row["split"] != "test"
+        wanted &= (row["domain"], row["split"]) != ("music", "valid")
+        if wanted and not open_corpus.is_guitar(path) and room.setdefault(key, seconds) > 0:
+            room[key] -= float(row["dur"])
+            write_wav(downloads / "pool" / path, tone(float(row["dur"]), 8000), 8000)
+    room = {}
+    for row in tests:
+        key = row["path"].partition("/")[0], row["domain"]
+        if key[0] in packages and room.setdefault(key, 2) > 0:
+            room[key] -= 1
+            samples = tone(float(row["start"]) + float(row["dur"]), 8000)
+            write_wav(downloads / "pool" / row["path"], samples, 8000)
 
 
 def run_lists(corpus, data, *options):

@@ -17,21 +17,25 @@ help_message="Usage: run.sh [--model NAME] [--mini true] [--corpus open|clips|fo
   --model          NAME of conf/train_NAME.yaml                       (default: ${model})
                    BSCodec_band_vq_5band, BSCodec_band_simvq_3band, BSCodec_band_simvq_2band,
                    dac, encodec, bscodec_mini, bscodec_cpu
-  --mini           stages 1 to 8 with a small model on twelve clips   (default: ${mini})
-  --corpus         where the data come from, see local/data.sh        (default: ${corpus}; clips with --mini)
+  --mini           stages 1 to 8: the small default model, trained for minutes on a small piece of
+                   the open corpus (134 MB are downloaded) or, with --corpus clips, on the twelve
+                   packaged clips                                     (default: ${mini})
+  --corpus         where the data come from, see local/data.sh        (default: ${corpus})
   --speech_dirs, --sound_dirs, --music_dirs   folders for --corpus folders, with spaces between
   --augment_hours  for --corpus open, see local/data.sh               (default: ${augment_hours})
 All other options are those of codec.sh:
 "
 
+# For --mini: few, and still all three domains in training, validation and test.
+packages="ktuberling-data ufoai-sound openttd-opensfx"
+packages+=" fretsonfire-songs-muldjord fretsonfire-songs-sectoid"
+
 rest=()
-chosen_corpus=
 while [ $# -gt 0 ]; do
     case $1 in
         --model | --mini | --corpus | --speech_dirs | --sound_dirs | --music_dirs | --augment_hours)
             [ $# -ge 2 ] || { echo "run.sh: $1: a value is expected after it" >&2 && exit 2; }
             printf -v "${1#--}" '%s' "$2"
-            [ "$1" != --corpus ] || chosen_corpus=$2
             shift 2
             ;;
         --help | -h)
@@ -51,11 +55,12 @@ settings=(
 )
 case ${mini} in
     true)
-        model=bscodec_cpu
-        corpus=${chosen_corpus:-clips}
+        model=bscodec_mini
         settings+=(--tag mini --skip_packing false --ngpu 0
             --codec_stats_dir exp/codec_stats_mini_raw_fs24000
-            --train_args "--max_epoch 3 --num_iters_per_epoch 20 --num_cache_chunks 32")
+            --train_args "--max_epoch 4 --num_iters_per_epoch 60 --num_cache_chunks 64
+                --scheduler_conf warmup_steps_list=[0,40,400]
+                --scheduler_conf warmup_lr_list=[0.0,8.0e-4,0.0]")
         ;;
     false) ;;
     *)
@@ -67,7 +72,12 @@ esac
 test_sets="test_speech test_sound test_music"
 data_options="--corpus ${corpus}"
 case ${corpus} in
-    open) data_options+=" --augment_hours ${augment_hours}" ;;
+    open)
+        data_options+=" --augment_hours ${augment_hours}"
+        if ${mini}; then
+            data_options+=" --domain_seconds 60 --packages '${packages}'"
+        fi
+        ;;
     folders) test_sets= ;;
     paper)
         . ./db.sh

@@ -12,6 +12,7 @@ help_message="Usage: local/data.sh [--corpus open|clips|folders|paper] [options]
   --nj             processes                                              (default: number of CPUs)
   --seed           of all choices made here                               (default: 0)
 open:
+  --packages       only these packages, with spaces between; sets that they have nothing for are left out
   --augment_hours  add seeded variants of the training pieces until there are so many hours; 0: none
   --domain_seconds take so many seconds of every domain and set only; 0: all
 folders:
@@ -24,6 +25,7 @@ data=data
 downloads=downloads
 nj=
 seed=0
+packages=
 augment_hours=0
 domain_seconds=0
 speech_dirs=
@@ -50,8 +52,11 @@ nj=${nj:-$(env -u OMP_NUM_THREADS nproc)}
 
 open_corpus() {
     local lists=${downloads}/open_corpus/lists pieces=${downloads}/open_corpus/pieces
-    local part dset options
-    python3 local/open_corpus.py --download --debs "${downloads}/debs" \
+    local part dset
+    local -a options=() names
+    words names "${packages}"
+    [ -z "${packages}" ] || options=(--packages "${names[@]}")
+    python3 local/open_corpus.py --download "${options[@]}" --debs "${downloads}/debs" \
         --pool "${downloads}/pool" --data "${lists}" --nj "${nj}" --seed "${seed}"
     for part in train valid test_speech test_sound test_music; do
         options=(--domain_seconds "${domain_seconds}")
@@ -60,6 +65,10 @@ open_corpus() {
             valid) dset=dev_sub ;;
             *) dset=${part} options+=(--as_is) ;;
         esac
+        if [ "$(count_lines "${lists}/${part}/clips.tsv")" -le 1 ]; then
+            log "${dset}: there is nothing for it in these packages"
+            continue
+        fi
         python3 local/format_audio.py "${options[@]}" --pool "${downloads}/pool" --nj "${nj}" \
             --seed "${seed}" "${lists}/${part}/clips.tsv" "${pieces}/${dset}"
         if [ "${part}" = train ] && [ "${augment_hours}" != 0 ]; then

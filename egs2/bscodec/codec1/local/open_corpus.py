@@ -41,10 +41,13 @@ PK3 = "usr/share/games/ufoai/base/0snd.pk3"
 LEFT_OUT = {"tux_ca": "left out: narrow-band"}
 VOICES = "hw_"  # the Hedgewars voices: many sound pitch-shifted
 STEMMED = "fretsonfire-songs-"  # packages whose songs come as song.ogg + guitar.ogg
+WITHOUT = "--corpus clips of run.sh needs no download"
 TOLERANCE = 0.1  # seconds a file may be shorter than the manifest says
 
+Tables = tuple[list[dict], list[dict]]  # of all files, and of the test clips
 
-def read_manifest(folder: Path) -> tuple[list[dict], list[dict]]:
+
+def read_manifest(folder: Path) -> Tables:
     """The tables of all files and of the test clips."""
     columns = ("path", "domain", "source", "licence")
     with gzip.open(folder / "files.tsv.gz", "rt", encoding="utf-8") as file:
@@ -54,25 +57,51 @@ def read_manifest(folder: Path) -> tuple[list[dict], list[dict]]:
     return files, tests
 
 
+def take_packages(files: list[dict], tests: list[dict], packages: list[str] | None) -> Tables:
+    """The rows of both tables that belong to some packages; ``None``: to any.
+
+    Raises:
+        CorpusError: the manifest has nothing of a package.
+    """
+    known = sorted({row["package"] for row in files})
+    unknown = [name for name in packages or () if name not in known]
+    if unknown:
+        raise CorpusError(f"--packages {unknown[0]}: expected some of {' '.join(known)}")
+    wanted = set(packages or known)
+    return (
+        [row for row in files if row["package"] in wanted],
+        [row for row in tests if row["path"].partition("/")[0] in wanted],
+    )
+
+
 def download(packages: list[str], debs: Path) -> None:
-    """Fetch the packages that are not there yet with ``apt-get download``."""
-    debs.mkdir(parents=True, exist_ok=True)
+    """Fetch the packages that are not there yet with ``apt-get download``.
+
+    Raises:
+        CorpusError: there is no apt-get, or it could not fetch all of them, and why.
+    """
     missing = [name for name in packages if find_deb(debs, name) is None]
     if not missing:
         return
     if shutil.which("apt-get") is None:
-        raise CorpusError("apt-get: not found; --download needs Debian or one of its children")
+        raise CorpusError(f"apt-get: not found; the packages are Debian's; {WITHOUT}")
     part = debs / ".part"  # apt-get writes under the final name from the first byte on
-    part.mkdir(exist_ok=True)
-    done = subprocess.run(["apt-get", "download", *missing], cwd=part, check=False)
+    part.mkdir(parents=True, exist_ok=True)
+    # Its progress goes to the terminal, its complaints into our one line.
+    done = subprocess.run(
+        ["apt-get", "download", *missing],
+        cwd=part, stderr=subprocess.PIPE, text=True, errors="replace", check=False,
+    )  # fmt: skip
     if done.returncode == 0:
         for deb in part.glob("*.deb"):
             os.replace(deb, debs / deb.name)
     missing = [name for name in missing if find_deb(debs, name) is None]
     if missing:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("E:")]
+        why = f" ({errors[0]})" if errors else ""
         raise CorpusError(
-            f"apt-get download failed, still missing: {' '.join(missing)}; "
-            "if apt has no package lists, run `apt-get update` as root first"
+            f"apt-get download: could not fetch {' '.join(missing)}{why}; "
+            f"`apt-get update` as root brings new package lists; {WITHOUT}"
         )
 
 
@@ -256,6 +285,7 @@ def get_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--download", action="store_true", help="fetch what --debs lacks")
+    parser.add_argument("--packages", nargs="+", metavar="NAME", help="only these; default: all")
     parser.add_argument("--debs", type=Path, default=Path("downloads/debs"))
     parser.add_argument("--pool", type=Path, default=Path("downloads/pool"))
     parser.add_argument("--data", type=Path, default=Path("data"))
@@ -272,7 +302,7 @@ def prepare(args: argparse.Namespace) -> None:
     """Download if asked to, unpack and list."""
     if not 0.0 <= args.voices_share < 1.0:
         raise CorpusError(f"--voices_share {args.voices_share}: expected 0 <= share < 1")
-    files, tests = read_manifest(args.manifest)
+    files, tests = take_packages(*read_manifest(args.manifest), args.packages)
     packages = sorted({row["package"] for row in files})
     if args.download:
         download(packages, args.debs)

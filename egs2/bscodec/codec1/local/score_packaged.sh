@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Code the test sets of the open corpus with a model and score it beside Opus: the model card's
-# table. Needs dump/raw/test_{speech,sound,music} (local/open_corpus.py, local/format_audio.py
-# --as_is), opusenc, and the extra [score].
+# table. Needs opusenc, the extra [score] and, as its third argument, the folder of
+# test_{speech,sound,music}/audio: downloads/open_corpus/pieces after `local/data.sh --corpus open`.
 set -euo pipefail
+. ./path.sh
 
 model=${1:-bscodec-mini}
 out=${2:-exp/score_packaged}
@@ -19,7 +20,8 @@ for domain in speech sound music; do
         peers+=(--peer "opus:${kbps}")
     done
     bscodec score --ref "${ref}" --hyp "${model##*/}=${out}/decoded/${domain}" "${peers[@]}" \
-        --codes "${model##*/}=${out}/coded/${domain}" --domain "${domain}" --metrics "${metrics}" --outdir "${out}/${domain}" --no-report
+        --codes "${model##*/}=${out}/coded/${domain}" --domain "${domain}" \
+        --metrics "${metrics}" --outdir "${out}/${domain}" --no-report
     merged+=("${out}/${domain}")
 done
 bscodec score --merge "${merged[@]}" --outdir "${out}" --no-report

@@ -38,6 +38,10 @@ find_model() {
 decode_sets() {
     local dset model_checked=false
     find_model
+    if grep -sqiE '(^|--)encode_only[ :=]+true' "${inference_config:-/dev/null}" - <<<"${inference_args}"; then
+        die "encode_only: stage 6 makes audio and codes; codes alone come from" \
+            "'bscodec encode --model ${codec_exp}'"
+    fi
     for dset in ${test_sets}; do
         decode_set "${dumpdir}/raw/${dset}" "${codec_exp}/${inference_tag}/${dset}"
     done
@@ -84,7 +88,7 @@ decode_set() {
         python3 local/collect_decoded.py "${out}"
         left=$(count_lines "${out}/pending")
         [ "${left}" -eq 0 ] || die "${out}/pending: ${left} utterances have no audio and codes of" \
-            "the input's length; see ${out}/log (encode_only has to be false)"
+            "the input's length; see ${out}/log"
     fi
     rm -rf "${out}"/log/output.*
     finish "${out}"
@@ -102,13 +106,11 @@ domain_of() {
 
 score_sets() {
     local dset dir domain table system
-    local -a arguments
+    local -a arguments scored=()
     find_model
-    system=$(model_name)
+    table=${codec_exp}/${inference_tag}/scores
+    system="$(model_name) ${inference_tag%"_$(model_name)"}"
     words arguments "${scoring_args}"
-    [ -n "$(python3 -c 'from importlib.util import find_spec as f; print(f("espnet2.bin.gan_codec_score") or "")')" ] \
-        || die "espnet2.bin.gan_codec_score is not installed, so stage 7 cannot score"
-    table=${codec_exp}/${inference_tag}/scores.md
     for dset in ${test_sets}; do
         dir=${codec_exp}/${inference_tag}/${dset}
         need "${dir}/.done" "stage 6 makes it"
@@ -128,11 +130,14 @@ score_sets() {
         else
             log "${dir}/scores is complete already"
         fi
+        scored+=("${dir}/scores")
     done
-    python3 local/score_table.py "${codec_exp}/${inference_tag}" >"${table}.part"
-    mv "${table}.part" "${table}"
-    cat "${table}"
-    log "the table is in ${table}; more in ${codec_exp}/${inference_tag}/*/scores"
+    rm -rf "${table}"
+    if python3 -m espnet2.bin.bscodec score --merge "${scored[@]}" --outdir "${table}" --no-report; then
+        log "the table is in ${table}/summary.md; more in ${codec_exp}/${inference_tag}/*/scores"
+    else # sets that share recordings
+        log "WARNING: no table of all test sets; each has its own, ${codec_exp}/${inference_tag}/*/scores"
+    fi
 }
 
 # packed_file: where stage 8 puts the archive and stage 9 finds it.
@@ -141,16 +146,16 @@ packed_file() {
 }
 
 pack_model() {
-    local archive
+    local archive picture
     local -a options=()
     find_model
     archive=$(packed_file)
-    if [ -e "${codec_exp}/${inference_tag}/scores.md" ]; then
-        options+=(--option "${codec_exp}/${inference_tag}/scores.md")
+    if [ -e "${codec_exp}/${inference_tag}/scores/summary.md" ]; then
+        options+=(--option "${codec_exp}/${inference_tag}/scores/summary.md")
     fi
-    if [ -d "${codec_exp}/images" ]; then
-        options+=(--option "${codec_exp}/images")
-    fi
+    for picture in "${codec_exp}"/images/*.png; do # curves; the samples below are many
+        [ ! -e "${picture}" ] || options+=(--option "${picture}")
+    done
     # shellcheck disable=SC2086
     ${train_cmd} "${codec_exp}/pack.log" \
         python3 -m espnet2.bin.pack codec --train_config "${codec_exp}/config.yaml" \

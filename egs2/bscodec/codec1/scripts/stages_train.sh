@@ -131,6 +131,8 @@ train_codec() {
         log "fetching ${pretrained_model}"
         pretrained=$(python3 local/fetch_model.py "${pretrained_model}" "${expdir}/pretrained" \
             | tail -n 1)
+        python3 local/check_model.py "${train_config}" "${pretrained}"/*.pth \
+            || die "${train_config} describes another network than ${pretrained_model} is"
         command+=(--init_param "$(echo "${pretrained}"/*.pth)")
     fi
     log "training; its log: ${dir}/train.log"
