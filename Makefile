@@ -5,10 +5,14 @@ PYTHON ?= python3
 VENV := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test test-long lint clean
+.PHONY: demo bench test test-long lint clean
 
 demo: $(INSTALLED)
 	$(VENV)/bscodec demo --out demo
+
+# On an idle machine. BENCH=--quick only sees that all of it runs; --hour and --training add to it.
+bench: $(INSTALLED)
+	$(VENV)/python -W ignore -m espnet2.gan_codec.bscodec.bench --out bench $(BENCH)
 
 test: lint
 	$(VENV)/python -m pytest -q
@@ -30,4 +34,4 @@ $(INSTALLED): setup.py espnet2/gan_codec/bscodec/plugin.py
 	touch $@
 
 clean:
-	rm -rf .venv build dist demo *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist demo bench *.egg-info .pytest_cache .ruff_cache .hypothesis

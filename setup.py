@@ -24,6 +24,7 @@ REQUIREMENTS = [
     # ESPnet needs 2; with 2.4 its chunk iterator fails on int() of a one-element array.
     "numpy>=2.0,<2.4",
     "soundfile>=0.12",  # the first whose wheels read MP3
+    "kaldiio>=2.18",  # shards of tokens
     "soxr>=0.3",  # resampling; one small wheel that needs numpy alone
     "pyyaml>=6",
     "safetensors>=0.4",  # weights without unpickling

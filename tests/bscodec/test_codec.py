@@ -12,6 +12,7 @@ from espnet2.gan_codec.bscodec import Codec
 from espnet2.gan_codec.bscodec.audio import AudioError, resampled_length
 from espnet2.gan_codec.bscodec.bitstream import BitstreamError, EncodedAudio
 from espnet2.gan_codec.bscodec.codec import CodecError, count_bands
+from espnet2.gan_codec.bscodec.engine import tiles
 
 from .experiments import make_noise, write_experiment
 
@@ -80,6 +81,65 @@ def test_files_and_arrays_agree(codec, tmp_path, suffix):
     assert rate == 24000 and decoded.shape == expected.shape
     assert np.abs(decoded - expected.clip(-1, 1)).max() <= 1 / 32768
     assert written.peak == np.abs(expected).max()
+
+
+@pytest.mark.parametrize("network", ["seanet", "spectral"])
+def test_long_files_are_coded_in_pieces_with_the_codes_of_the_whole(
+    codecs, network, tmp_path, monkeypatch
+):
+    for name in ("WAVEFORM_SECONDS", "SPECTRAL_SECONDS"):
+        monkeypatch.setattr(tiles, name, 0.2)
+    codec, audio = codecs[network], make_noise(70001)
+    soundfile.write(tmp_path / "a.wav", audio, 24000, subtype="FLOAT")
+    encoding, decoding = [], []
+    codec.encode_file(tmp_path / "a.wav", tmp_path / "a.bsc", progress=encoding.append)
+    codec.decode_file(
+        tmp_path / "a.bsc", tmp_path / "b.wav", float32=True, progress=decoding.append
+    )
+    assert len(encoding) >= 14 and len(decoding) >= 14
+    encoded = codec.load(tmp_path / "a.bsc")
+    with torch.inference_mode():
+        codes = codec.model.encode(torch.from_numpy(audio)[None, None])
+        expected = codec.model.decode(codes)[0, 0, :70001].numpy()
+    assert np.array_equal(encoded.codes, codes[0])
+    decoded, _ = soundfile.read(tmp_path / "b.wav", dtype="float32")
+    assert decoded.shape == (70001,)
+    assert np.abs(decoded - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+@pytest.mark.parametrize("blocks", [[5], [3, 0, 9], [100, 1, 250]])
+def test_tiles_keep_order_and_say_when_it_ends(size, blocks):
+    values = np.arange(sum(blocks))
+    parts = list(tiles.tiles(np.split(values, np.cumsum(blocks)[:-1]), size))
+    assert np.array_equal(np.concatenate([part for part, _ in parts]), values)
+    assert [last for _, last in parts] == [False] * (len(parts) - 1) + [True]
+    assert all(size <= len(part) < 2 * size for part, _ in parts[:-1])
+    assert 0 < len(parts[-1][0]) < 2 * size
+
+
+@pytest.mark.parametrize("network", ["seanet", "spectral"])
+def test_many_are_coded_as_each_by_itself(codecs, network):
+    codec = codecs[network]
+    audios = [make_noise(n) for n in (5000, 1, 320, 9000, 5000)]
+    assert codec.encode_many(audios, 24000) == [codec.encode(audio, 24000) for audio in audios]
+    stereo = [make_noise(n, channels=2) for n in (3000, 4000)]
+    expected = [codec.encode(audio, 16000, bands=1) for audio in stereo]
+    assert codec.encode_many(stereo, 16000, bands=1) == expected
+    with pytest.raises(CodecError, match="empty audio"):
+        codec.encode_many([audios[0], np.zeros(0)], 24000)
+
+
+@pytest.mark.parametrize("network", ["seanet", "spectral"])
+def test_streams_of_a_codec(codecs, network):
+    codec, audio = codecs[network], make_noise(5000)
+    encoder, decoder = codec.stream_encoder(), codec.stream_decoder()
+    codes = [encoder.push(part[None]) for part in np.split(audio, [7, 2000])] + [encoder.flush()]
+    codes = torch.cat(codes, dim=2)
+    encoded = codec.encode(audio, 24000)
+    assert np.array_equal(codes[0], encoded.codes)
+    decoded = torch.cat([decoder.push(codes), decoder.flush(5000)], dim=1)[0].numpy()
+    assert np.abs(decoded - codec.decode(encoded)).max() < 1e-5 * np.abs(decoded).max()
 
 
 def test_float_files_keep_every_sample(codec, tmp_path):
@@ -209,19 +269,19 @@ def test_failed_files_leave_nothing(codec, tmp_path):
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory: 9 GB")])
 def test_lack_of_memory_is_one_line(codec, monkeypatch, error):
-    def encode(x, bands):
+    def encode(latents):
         raise error
 
-    monkeypatch.setattr(codec.model, "encode", encode)
-    with pytest.raises(CodecError, match="not enough memory to code 2 s of audio at once"):
+    monkeypatch.setattr(codec.model.generator.quantizer, "encode", encode)
+    with pytest.raises(CodecError, match="not enough memory to code 2 s of audio"):
         codec.encode(make_noise(48000), 24000)
 
 
 def test_errors_of_the_model_stay_what_they_are(codec, monkeypatch):
-    def encode(x, bands):
+    def encode(latents):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(codec.model, "encode", encode)
+    monkeypatch.setattr(codec.model.generator.quantizer, "encode", encode)
     with pytest.raises(RuntimeError, match="a bug"):
         codec.encode(make_noise(), 24000)
 

@@ -154,10 +154,10 @@ def test_cache_never_serves_another_batch(make_codec):
     codec = make_codec(cache_generator_outputs=True).train()
     audio = torch.randn(1, 1500)
     codec(audio)["loss"].backward()
-    stale = codec._cache[2].audio
+    stale = codec._cache.output.audio
     audio.mul_(2)
     codec(audio, forward_generator=False)
-    assert codec._cache[2].audio is not stale
+    assert codec._cache.output.audio is not stale
     codec._cache = None  # as the trainer does when it skips a turn
     codec(audio)["loss"].backward()
     codec(audio)["loss"].backward()  # a used-up graph is not gone through twice

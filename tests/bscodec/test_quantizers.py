@@ -160,6 +160,48 @@ def test_simvq_refit_happens_only_when_asked_for():
         assert torch.equal(layer.code_transform.weight, weight)
 
 
+def test_simvq_reseed_moves_idle_codes_to_badly_quantized_latents():
+    torch.manual_seed(0)
+    layer = SimVQ(64, 8, 24).train()
+    codes_there_are = layer.decode(torch.arange(32)[None])
+    elsewhere = 20 * layer.code_transform(torch.randn(400, 8)).t()[None]
+    x = torch.cat([codes_there_are, elsewhere], dim=2).detach()
+    before, used = layer.frozen_codebook.clone(), layer.encode(x).unique()
+    layer._idle.fill_(1e9)[used] = 0
+    error = layer._error(x).item()
+    moved = layer.reseed(x, layer.decode(layer.encode(x)))
+    assert moved == 64 - len(used)
+    assert torch.equal(layer.frozen_codebook[used], before[used])  # codes in use stay
+    assert layer._error(x).item() < error
+    # what the codes were moved to is coded exactly
+    exact = (x - layer.decode(layer.encode(x))).square().sum(1) < 1e-6 * x.square().sum(1)
+    assert exact[:, 32:].sum() == moved
+
+
+def test_simvq_reseed_leaves_a_codebook_in_use_alone():
+    torch.manual_seed(0)
+    layer = SimVQ(64, 8, 24).train()
+    x = torch.randn(1, 24, 400)
+    before = layer.frozen_codebook.clone()
+    assert layer.reseed(x, layer.decode(layer.encode(x))) == 0
+    assert torch.equal(layer.frozen_codebook, before)
+
+
+def test_simvq_reseed_happens_only_when_asked_for_and_in_training():
+    torch.manual_seed(0)
+    x = 5 * torch.randn(1, 24, 400)
+    for interval, changes in ((0, False), (2, True)):
+        layer = SimVQ(512, 8, 24, reseed_interval=interval)
+        layer._idle.fill_(1e9)
+        before = layer.frozen_codebook.clone()
+        layer.eval()(x)
+        layer(x)
+        assert torch.equal(layer.frozen_codebook, before)
+        layer.train()(x)
+        layer(x)
+        assert torch.equal(layer.frozen_codebook, before) != changes
+
+
 def test_principal_map_spends_the_bits_where_the_variance_is():
     variances = torch.tensor([9.0, 4.0, 1.0, 0.01])
     weight = principal_map(torch.diag(variances), codebook_dim=4, bits=2.0)

@@ -6,7 +6,9 @@ arXiv 2511.06150.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import dataclasses
 import math
 from typing import Any
 
@@ -25,7 +27,33 @@ from espnet2.gan_codec.bscodec.losses import (
 )
 from espnet2.gan_codec.bscodec.monitor import CodebookMonitor
 from espnet2.gan_codec.bscodec.state_dict import adapt_state_dict, refuse_partial_load
+from espnet2.gan_codec.bscodec.training.adversary import Judged, judge, pass_gradients
+from espnet2.gan_codec.bscodec.training.precision import in_float32
 from espnet2.torch_utils.device_funcs import force_gatherable
+
+_l1 = in_float32(F.l1_loss)
+
+
+@dataclasses.dataclass
+class _FirstTurn:
+    """What the first turn of a training step leaves to the second.
+
+    Attributes:
+        source: the batch's audio, and ``version`` of its contents.
+        output: the generator's output.
+        has_graph: the generator's turn may still go backward through it.
+        judged: the discriminator's passes over it, which its own turn can use.
+    """
+
+    source: torch.Tensor
+    version: int
+    output: GeneratorOutput
+    has_graph: bool
+    judged: Judged | None = None
+
+    def is_of(self, audio: torch.Tensor) -> bool:
+        same = self.source.data_ptr() == audio.data_ptr() and self.source.shape == audio.shape
+        return same and self.version == audio._version
 
 
 class BSCodec(AbsGANCodec):
@@ -48,7 +76,9 @@ class BSCodec(AbsGANCodec):
         use_band_loss: add the L1 and mel losses of each band (published: yes).
         use_dual_decoder: add the mel loss of audio decoded from unquantized latents.
         lambda_*: weights of the losses; 0 skips the work.
-        cache_generator_outputs: let the two turns of a step share one generator pass.
+        cache_generator_outputs: let the two turns of a step share one generator pass, and if
+            the generator's comes first, as it should, the discriminator's passes too.
+        use_bf16: run the networks under autocast to bfloat16; losses differ a little then.
 
     Raises:
         ConfigError: on an unknown key or an impossible value, in one line.
@@ -76,6 +106,7 @@ class BSCodec(AbsGANCodec):
         lambda_mel: float = 45.0,
         lambda_spectral: float = 1.0,
         cache_generator_outputs: bool = False,
+        use_bf16: bool = False,
         **unknown: Any,
     ) -> None:
         conf = {k: v for k, v in locals().items() if k not in ("self", "unknown", "__class__")}
@@ -105,8 +136,8 @@ class BSCodec(AbsGANCodec):
         self.lambda_mel = lambda_mel
         self.lambda_spectral = lambda_spectral
         self.cache_generator_outputs = cache_generator_outputs
-        # (audio, its version, output, does it hold a graph); the trainer resets it by this name
-        self._cache: tuple[torch.Tensor, int, GeneratorOutput, bool] | None = None
+        self.use_bf16 = use_bf16
+        self._cache: _FirstTurn | None = None  # the trainer resets it by this name
         self.fs = sampling_rate
         self.register_load_state_dict_pre_hook(adapt_state_dict)
         self.register_load_state_dict_post_hook(refuse_partial_load)
@@ -166,71 +197,45 @@ class BSCodec(AbsGANCodec):
             FloatingPointError: if the loss is not finite, naming its parts.
         """
         audio = audio.unsqueeze(1)
-        output = self._generator_output(audio, forward_generator)
-        if forward_generator:
-            loss, stats = self._generator_loss(audio, output)
-        else:
-            loss, stats = self._discriminator_loss(audio, output)
+        turn = self._generator_turn if forward_generator else self._discriminator_turn
+        with self._precision(audio.device):
+            loss, stats = turn(audio)
         self._stop_on_nan(loss, stats, audio)
         loss, stats, weight = force_gatherable((loss, stats, audio.shape[0]), loss.device)
         optimizer = 0 if forward_generator else 1
         return {"loss": loss, "stats": stats, "weight": weight, "optim_idx": optimizer}
 
-    def _generator_output(self, audio: torch.Tensor, with_graph: bool) -> GeneratorOutput:
-        """The generator's pass for this turn, shared by the two turns of a step if cached.
+    def _precision(self, device: torch.device) -> contextlib.AbstractContextManager:
+        # an autocast that is off would end the trainer's own
+        if not self.use_bf16:
+            return contextlib.nullcontext()
+        return torch.autocast(device.type, torch.bfloat16)
 
-        In either order of turns the second one finds the first one's output.  A pass whose
-        graph the generator's turn has already gone through backward is only good for the
-        discriminator, which detaches it.
-        """
-        if self._cache is not None:
-            cached, version, output, graph = self._cache
-            self._cache = None
-            same = cached.data_ptr() == audio.data_ptr() and cached.shape == audio.shape
-            if same and version == audio._version and (graph or not with_graph):
-                return output
-        share = self.cache_generator_outputs and self.training
-        with torch.set_grad_enabled(torch.is_grad_enabled() and (with_graph or share)):
-            output = self.generator(
-                audio,
-                use_dual_decoder=self.use_dual_decoder and (with_graph or share),
-                with_bands=self.use_band_loss and (with_graph or share),
-            )
-        if self.training:
-            self.monitor.update(output.codes)
-        if share:
-            self._cache = (audio, audio._version, output, not with_graph)
-        return output
-
-    def _spectrogram_losses(
-        self, audio_hat: torch.Tensor, audio: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        losses = {}
-        if self.mel_loss is not None:
-            losses["mel_loss"] = self.lambda_mel * self.mel_loss(audio_hat, audio)
-        if self.spectral_loss is not None:
-            losses["spectral_loss"] = self.lambda_spectral * self.spectral_loss(audio_hat, audio)
-        return losses
-
-    def _generator_loss(
-        self, audio: torch.Tensor, output: GeneratorOutput
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        losses: dict[str, torch.Tensor] = {}
-        if self.lambda_adv or self.lambda_feat_match:
-            losses.update(self._adversarial_losses(audio, output.audio))
+    def _generator_turn(self, audio: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The losses of the generator; the discriminator's parameters get no gradient."""
+        first = self._take_first_turn(audio)
+        if first is not None and first.has_graph:
+            output = first.output
+        else:
+            output = self._generate(audio, for_losses=True)
+            if self._shares_turns():
+                # without the graph, which this turn's backward uses up
+                left = GeneratorOutput(
+                    audio=output.audio.detach(),
+                    bands=None,
+                    bands_hat=None,
+                    quantizer_loss=output.quantizer_loss.detach(),
+                    codes=output.codes,
+                )
+                self._cache = _FirstTurn(audio, audio._version, left, has_graph=False)
+        losses = self._adversarial_losses(audio, output.audio)
         losses["vq_loss"] = self.lambda_quantization * output.quantizer_loss
-        losses["reconstruct_loss"] = self.lambda_reconstruct * F.l1_loss(output.audio, audio)
+        losses["reconstruct_loss"] = self.lambda_reconstruct * _l1(output.audio, audio)
         if output.bands is not None:
             pairs = list(zip(output.bands_hat, output.bands, strict=True))
-            l1 = sum(F.l1_loss(hat, band) for hat, band in pairs) / len(pairs)
-            losses["subband_reconstruct_loss"] = self.lambda_reconstruct * l1
-            if self.mel_loss is not None:
-                mel = sum(self.mel_loss(hat, band) for hat, band in pairs) / len(pairs)
-                losses["subband_mel_loss"] = self.lambda_mel * mel
-        losses.update(self._spectrogram_losses(output.audio, audio))
-        if output.audio_unquantized is not None:
-            for name, value in self._spectrogram_losses(output.audio_unquantized, audio).items():
-                losses[f"{name}_real"] = value
+            band_l1 = sum(_l1(hat, band) for hat, band in pairs) / len(pairs)
+            losses["subband_reconstruct_loss"] = self.lambda_reconstruct * band_l1
+        losses.update(self._spectrogram_losses(audio, output))
         loss = sum(losses.values())
         stats = {name: value.detach() for name, value in losses.items()}
         stats["loss"] = loss.detach()
@@ -238,27 +243,85 @@ class BSCodec(AbsGANCodec):
             stats.update(self.monitor.stats())
         return loss, stats
 
-    def _adversarial_losses(
-        self, audio: torch.Tensor, audio_hat: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        judged_hat = self.discriminator(audio_hat)
-        losses = {"adv_loss": self.lambda_adv * self.generator_adv_loss(judged_hat)}
-        if self.lambda_feat_match:
-            with torch.no_grad():
-                judged = self.discriminator(audio)
-            match = self.feat_match_loss(judged_hat, judged)
-            losses["feat_match_loss"] = self.lambda_feat_match * match
-        return losses
-
-    def _discriminator_loss(
-        self, audio: torch.Tensor, output: GeneratorOutput
+    def _discriminator_turn(
+        self, audio: torch.Tensor
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        judged_hat = self.discriminator(output.audio.detach())
-        judged = self.discriminator(audio)
-        real, fake = self.discriminator_adv_loss(judged_hat, judged)
+        """The losses of the discriminator."""
+        first = self._take_first_turn(audio)
+        if first is not None and first.judged and first.judged.is_current(self.discriminator):
+            judged_hat, judged = first.judged.fake, first.judged.real
+        else:
+            if first is None:
+                share = self._shares_turns()
+                with torch.set_grad_enabled(share and torch.is_grad_enabled()):
+                    output = self._generate(audio, for_losses=share)
+                if share:
+                    self._cache = _FirstTurn(audio, audio._version, output, has_graph=True)
+            else:
+                output = first.output
+            judged_hat = self.discriminator(output.audio.detach())
+            judged = self.discriminator(audio)
+        real, fake = in_float32(self.discriminator_adv_loss)(judged_hat, judged)
         loss = real + fake
         stats = {"discriminator_loss": loss, "real_loss": real, "fake_loss": fake}
         return loss, {name: value.detach() for name, value in stats.items()}
+
+    def _shares_turns(self) -> bool:
+        return self.cache_generator_outputs and self.training
+
+    def _take_first_turn(self, audio: torch.Tensor) -> _FirstTurn | None:
+        """What the turn before left, if it was of this batch; it is used once."""
+        first, self._cache = self._cache, None
+        return first if first is not None and first.is_of(audio) else None
+
+    def _generate(self, audio: torch.Tensor, for_losses: bool) -> GeneratorOutput:
+        """Run the generator: all that its losses need, or the audio alone."""
+        output = self.generator(
+            audio,
+            use_dual_decoder=self.use_dual_decoder and for_losses,
+            with_bands=self.use_band_loss and for_losses,
+        )
+        if self.training:
+            self.monitor.update(output.codes)
+        return output
+
+    def _adversarial_losses(
+        self, audio: torch.Tensor, audio_hat: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        if not (self.lambda_adv or self.lambda_feat_match):
+            return {}
+        share = self._cache is not None and torch.is_grad_enabled() and not _is_distributed()
+        judged = judge(self.discriminator, audio_hat, audio, share)
+        adversarial = in_float32(self.generator_adv_loss)(judged.fake)
+        losses = {"adv_loss": self.lambda_adv * adversarial}
+        if self.lambda_feat_match:
+            match = in_float32(self.feat_match_loss)(judged.fake, judged.real)
+            losses["feat_match_loss"] = self.lambda_feat_match * match
+        if share:
+            self._cache.judged = judged
+        return pass_gradients(audio_hat, judged, losses)
+
+    def _spectrogram_losses(
+        self, audio: torch.Tensor, output: GeneratorOutput
+    ) -> dict[str, torch.Tensor]:
+        wholes = {"": output.audio}
+        if output.audio_unquantized is not None:
+            wholes["_real"] = output.audio_unquantized
+        losses = {}
+        if self.mel_loss is not None:
+            hats, bands = output.bands_hat or [], output.bands or []
+            estimates, targets = [*wholes.values(), *hats], [audio] * len(wholes) + bands
+            mels = in_float32(self.mel_loss.each)(estimates, targets)
+            for suffix, value in zip(wholes, mels, strict=False):
+                losses[f"mel_loss{suffix}"] = self.lambda_mel * value
+            if hats:
+                band_mel = sum(mels[len(wholes) :]) / len(hats)
+                losses["subband_mel_loss"] = self.lambda_mel * band_mel
+        if self.spectral_loss is not None:
+            for suffix, audio_hat in wholes.items():
+                value = in_float32(self.spectral_loss)(audio_hat, audio)
+                losses[f"spectral_loss{suffix}"] = self.lambda_spectral * value
+        return losses
 
     def _stop_on_nan(
         self, loss: torch.Tensor, stats: dict[str, torch.Tensor], audio: torch.Tensor
@@ -315,11 +378,14 @@ class BSCodec(AbsGANCodec):
         self._check_band_count(codes.shape[1])
         self._check_band_count(bands)
         codes = codes[:, :bands]
-        for band, size in enumerate(self.codebook_sizes[: codes.shape[1]]):
-            low, high = codes[:, band].aminmax()
-            if low < 0 or high >= size:
-                raise ValueError(f"band {band}: code outside 0..{size - 1}")
+        self.check_codes(codes)
         return self.generator.decode(codes)
+
+    def check_codes(self, codes: torch.Tensor) -> None:
+        """Raise ValueError unless (B, N, F) codes lie within the codebooks of their bands."""
+        for band, size in enumerate(self.codebook_sizes[: codes.shape[1]]):
+            if ((codes[:, band] < 0) | (codes[:, band] >= size)).any():
+                raise ValueError(f"band {band}: code outside 0..{size - 1}")
 
     def inference(self, x: torch.Tensor, **kwargs: Any) -> dict[str, torch.Tensor]:
         """Code and decode audio (B, 1, T), (B, T) or (T,).
@@ -333,3 +399,7 @@ class BSCodec(AbsGANCodec):
     def _check_band_count(self, bands: int | None) -> None:
         if bands is not None and not 1 <= bands <= self.num_bands:
             raise ValueError(f"expected 1 to {self.num_bands} bands, got {bands}")
+
+
+def _is_distributed() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -9,7 +9,7 @@ In short::
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -24,6 +24,8 @@ from espnet2.gan_codec.bscodec.audio import (
 )
 from espnet2.gan_codec.bscodec.bitstream import BscReader, BscWriter, EncodedAudio
 from espnet2.gan_codec.bscodec.bitstream_header import BscHeader
+from espnet2.gan_codec.bscodec.engine.coder import StreamDecoder, StreamEncoder, encode_batch
+from espnet2.gan_codec.bscodec.engine.tiles import tile_frames, tiles
 from espnet2.gan_codec.bscodec.models.checkpoint import LoadedModel, load_model
 from espnet2.gan_codec.bscodec.models.resolver import DEFAULT_MODEL
 
@@ -177,20 +179,63 @@ class Codec:
         return writer
 
     def encode_blocks(self, blocks: Iterable[np.ndarray], num_bands: int) -> Iterator[np.ndarray]:
-        """Encode (n,) float32 blocks at the model's rate; yield codes (num_bands, f) int64."""
-        signal = np.concatenate(list(blocks))
-        with _enough_memory(len(signal) / self.sampling_rate), torch.inference_mode():
-            x = torch.from_numpy(signal).to(self.device)[None, None]
-            yield self.model.encode(x, bands=num_bands)[0].cpu().numpy()
+        """Encode (n,) float32 blocks at the model's rate; yield codes (num_bands, f) int64.
+
+        The codes are those of the whole signal, and memory does not grow with its length.
+        """
+        stream = self.stream_encoder(bands=num_bands)
+        for tile, last in tiles(blocks, tile_frames(self.model) * self.model.hop_length):
+            with _enough_memory((stream.taken + len(tile)) / self.sampling_rate):
+                yield stream.push(tile[None], last)[0].cpu().numpy()
 
     def decode_blocks(
         self, blocks: Iterable[np.ndarray], num_samples: int
     ) -> Iterator[np.ndarray]:
         """Decode (N, f) blocks of codes; yield float32 blocks of ``num_samples`` in total."""
-        codes = np.concatenate(list(blocks), axis=1)
-        with _enough_memory(num_samples / self.sampling_rate), torch.inference_mode():
-            audio = self.model.decode(torch.from_numpy(codes).to(self.device)[None])
-            yield audio[0, 0, :num_samples].float().cpu().numpy()
+        stream: StreamDecoder | None = None
+        for tile, last in tiles(blocks, tile_frames(self.model)):
+            stream = stream or self.stream_decoder(bands=len(tile))
+            left = num_samples - stream.given
+            with _enough_memory(num_samples / self.sampling_rate):
+                yield stream.push(tile[None], last)[0, :left].float().cpu().numpy()
+
+    def stream_encoder(self, batch: int = 1, bands: int | None = None) -> StreamEncoder:
+        """Return a stream that takes samples (batch, n) at the model's rate and gives codes."""
+        return StreamEncoder(self.model, batch, bands)
+
+    def stream_decoder(self, batch: int = 1, bands: int | None = None) -> StreamDecoder:
+        """Return a stream that takes codes (batch, N, f) of the lowest bands and gives samples."""
+        return StreamDecoder(self.model, batch, bands)
+
+    def encode_many(
+        self,
+        audios: Sequence[np.ndarray],
+        rate: int,
+        bands: int | None = None,
+        max_hz: float | None = None,
+    ) -> list[EncodedAudio]:
+        """Encode several pieces of audio as one batch, each as ``encode`` does by itself.
+
+        Args:
+            audios: (T,) or (T, C) each, of any lengths; similar ones are done the fastest.
+            rate, bands, max_hz: as for ``encode``.
+
+        Raises:
+            CodecError: as ``encode``.
+        """
+        num_bands = count_bands(self.bands, bands, max_hz)
+        rate = _as_rate(rate)
+        signals = [
+            np.concatenate(list(resample([_as_mono(audio)], rate, self.sampling_rate)))
+            for audio in audios
+        ]
+        tensors = [torch.from_numpy(signal).to(self.device) for signal in signals]
+        with _enough_memory(sum(map(len, signals)) / self.sampling_rate):
+            codes = encode_batch(self.model, tensors, num_bands)
+        return [
+            EncodedAudio(**vars(self.header(num_bands, len(signal))), codes=c.cpu().numpy())
+            for signal, c in zip(signals, codes, strict=True)
+        ]
 
     def load(self, path: str | os.PathLike) -> EncodedAudio:
         """Read a ``.bsc`` file of this model. Raises BitstreamError, CodecError or OSError."""
@@ -293,4 +338,4 @@ def _enough_memory(seconds: float) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
-        raise CodecError(f"not enough memory to code {seconds:.0f} s of audio at once") from error
+        raise CodecError(f"not enough memory to code {seconds:.0f} s of audio") from error

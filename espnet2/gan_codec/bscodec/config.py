@@ -106,9 +106,11 @@ class GeneratorConfig:
         mdct_hop: samples between MDCT frames (``mdct`` only).
         network: ``seanet`` (published, on waveforms) or ``spectral`` (ConvNeXt on MDCT bins).
         spectral_*: width, blocks a side of the stride, depthwise kernel, expansion and stride
-            of the ``spectral`` networks.
+            of the ``spectral`` networks; largest number of neighbouring bins that share a gain.
         quantize_refit_interval: training steps between trials of setting SimVQ's linear map
             from the latents' principal axes; 0, as published, leaves it to the gradient.
+        quantize_reseed_interval: training steps between moves of SimVQ's unused codes to
+            latents that are quantized badly; 0, as published, leaves the codebook alone.
     """
 
     hidden_dim: int = 512
@@ -142,10 +144,12 @@ class GeneratorConfig:
     spectral_kernel_size: int = 7
     spectral_expansion: int = 3
     spectral_stride: int = 2
+    spectral_gain_bins: int = 16
     quantize_choice: str = "band_simvq"
     quantize_codebook_size: int | tuple[int, ...] = 131072
     quantize_codebook_dim: int = 128
     quantize_refit_interval: int = 0
+    quantize_reseed_interval: int = 0
 
     @classmethod
     def from_dict(cls, params: Mapping[str, Any], sampling_rate: int) -> GeneratorConfig:
@@ -169,7 +173,7 @@ class GeneratorConfig:
         prefix = "generator_params."
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name in ("encdec_lstm", "quantize_refit_interval"):
+            if field.name == "encdec_lstm" or field.name.endswith("_interval"):
                 ok = isinstance(value, int) and not isinstance(value, bool) and value >= 0
                 _require(ok, prefix + field.name, "an integer >= 0", value)
             elif field.type == "int":

@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from espnet2.gan_codec.bscodec.config import GeneratorConfig
+from espnet2.gan_codec.bscodec.engine.networks import Engine
 from espnet2.gan_codec.bscodec.filterbank import build_filterbank
-from espnet2.gan_codec.bscodec.networks import build_decoder, build_encoder
+from espnet2.gan_codec.bscodec.networks import build_networks
 from espnet2.gan_codec.bscodec.quantizers import build_quantizer
+from espnet2.gan_codec.bscodec.training import seanet
 
 
 @dataclasses.dataclass
@@ -48,20 +50,26 @@ class BSCodecGenerator(nn.Module):
         self.hop_length = config.hop_length
         self.hidden_dim = config.hidden_dim
         self.filterbank = build_filterbank(config, sampling_rate)
-        channels = self.filterbank.channels
-        self.encoders = nn.ModuleList(build_encoder(config, c) for c in channels)
+        networks = [build_networks(config, c) for c in self.filterbank.channels]
+        self.encoders = nn.ModuleList(encoder for encoder, _ in networks)
         self.quantizer = build_quantizer(config)
-        self.decoders = nn.ModuleList(build_decoder(config, c) for c in channels)
+        self.decoders = nn.ModuleList(decoder for _, decoder in networks)
+        self.engine = Engine()  # runs the networks, in inference by their fast forms
 
     def latents(self, audio: torch.Tensor, bands: int | None = None) -> list[torch.Tensor]:
         """Latents (B, D, F) of the lowest ``bands`` bands of ``audio`` (B, 1, T)."""
         return self._encode(self.filterbank.analysis(audio)[:bands])
 
     def _encode(self, bands: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        return [encoder(x) for encoder, x in zip(self.encoders, bands, strict=False)]
+        return [self._run(encoder, x) for encoder, x in zip(self.encoders, bands, strict=False)]
 
     def _decode(self, latents: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        return [decoder(z) for decoder, z in zip(self.decoders, latents, strict=False)]
+        return [self._run(decoder, z) for decoder, z in zip(self.decoders, latents, strict=False)]
+
+    def _run(self, network: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        if network.training and seanet.covers(network, x):
+            return seanet.run(network, x)
+        return self.engine.run(network, x)
 
     def forward(
         self, audio: torch.Tensor, use_dual_decoder: bool = False, with_bands: bool = True
@@ -77,13 +85,17 @@ class BSCodecGenerator(nn.Module):
         signals = self.filterbank.analysis(audio)
         latents = self._encode(signals)
         quantized, codes, loss = self.quantizer(latents)
-        decoded = self._decode(quantized)
         bands = bands_hat = unquantized = None
+        if use_dual_decoder:  # both in one batch, which the LSTM takes as long for as for one
+            both = [torch.cat(pair) for pair in zip(quantized, latents, strict=True)]
+            halves = [y.chunk(2) for y in self._decode(both)]
+            decoded = [half for half, _ in halves]
+            unquantized = self.filterbank.synthesis([half for _, half in halves])[..., :length]
+        else:
+            decoded = self._decode(quantized)
         if with_bands:
             bands = [b[..., :length] for b in self.filterbank.waveforms(signals)]
             bands_hat = [b[..., :length] for b in self.filterbank.waveforms(decoded)]
-        if use_dual_decoder:
-            unquantized = self.filterbank.synthesis(self._decode(latents))[..., :length]
         return GeneratorOutput(
             audio=self.filterbank.synthesis(decoded)[..., :length],
             bands=bands,
@@ -93,6 +105,7 @@ class BSCodecGenerator(nn.Module):
             audio_unquantized=unquantized,
         )
 
+    @torch.no_grad()
     def encode(self, audio: torch.Tensor, bands: int | None = None) -> torch.Tensor:
         """Code ``audio`` (B, 1, T): (B, N, F) int64, F = ceil(T / hop)."""
         return self.quantizer.encode(self.latents(audio, bands))

@@ -87,10 +87,10 @@ def _device(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
     counted = f"{threads} thread{'s' if threads > 1 else ''}"
-    return f"{_processor()}, {counted} of {os.cpu_count()} CPUs"
+    return f"{processor()}, {counted} of {os.cpu_count()} CPUs"
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name where Linux tells it, else its architecture."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:

@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from espnet2.gan_codec.bscodec.training.precision import in_float32
+
 
 def mdct_basis(hop: int) -> torch.Tensor:
     """Windowed cosine basis (hop bins, 2 * hop samples) with orthonormal overlapped rows."""
@@ -57,6 +59,7 @@ class MDCTFilterbank(nn.Module):
         """Channels of each band's signal: its number of MDCT bins."""
         return [high - low for low, high in self.edges]
 
+    @in_float32
     def analysis(self, audio: torch.Tensor) -> list[torch.Tensor]:
         """Transform ``audio`` (B, 1, T), T >= 1, to one (B, bins, M) tensor a band."""
         length = audio.shape[-1]
@@ -67,11 +70,13 @@ class MDCTFilterbank(nn.Module):
         bins = (frames @ self.basis.t()).transpose(1, 2)  # (B, hop, M)
         return [bins[:, low:high] for low, high in self.edges]
 
+    @in_float32
     def synthesis(self, bands: Sequence[torch.Tensor]) -> torch.Tensor:
         """Merge (B, bins, M) bands, the lowest ones or all, to audio (B, 1, (M - 1) * hop)."""
         bins = torch.cat(list(bands), dim=1).transpose(1, 2)
         return self._inverse(bins, self.basis[: bins.shape[-1]])
 
+    @in_float32
     def waveforms(self, bands: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Each band as audio of its own (B, 1, (M - 1) * hop); they sum to the synthesis."""
         return [

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from espnet2.gan_codec.bscodec.training.precision import in_float32
+
 N_FFT = 2048
 HOP = N_FFT // 2
 
@@ -54,6 +56,7 @@ class STFTFilterbank(nn.Module):
         """Channels of each band's signal: one waveform."""
         return [1] * len(self.masks)
 
+    @in_float32
     def analysis(self, audio: torch.Tensor) -> list[torch.Tensor]:
         """Split ``audio`` (B, 1, T), T >= 1, into one (B, 1, T) waveform a band."""
         length = audio.shape[-1]
@@ -72,10 +75,12 @@ class STFTFilterbank(nn.Module):
         waves = waves.view(x.shape[0], len(self.masks), -1)[..., :length]
         return list(waves.split(1, dim=1))
 
+    @in_float32
     def synthesis(self, bands: Sequence[torch.Tensor]) -> torch.Tensor:
         """Sum the (B, 1, T) bands to audio (B, 1, T)."""
         return torch.stack(list(bands)).sum(dim=0)
 
+    @in_float32
     def waveforms(self, bands: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Each band as audio of its own (B, 1, T): what the band already is."""
         return list(bands)

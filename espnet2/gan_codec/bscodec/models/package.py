@@ -21,7 +21,7 @@ def package_model(name: str, folder: str | os.PathLike, half: bool = True) -> st
         folder: made if needed; its name becomes the model's tag.
     """
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     model = load_model(name, "cpu").model
     folder = Path(folder)
@@ -32,12 +32,12 @@ def package_model(name: str, folder: str | os.PathLike, half: bool = True) -> st
             rounded = value.half()
             if value.dtype == torch.float32 and torch.isfinite(rounded).all():
                 weights[key] = rounded
-    # save_file wants every tensor to have memory of its own
+    # safetensors wants every tensor to have memory of its own
     weights = {key: value.clone().contiguous() for key, value in weights.items()}
     contents = read_yaml(find_model(name).config)
     config = {"codec": "bscodec", "codec_conf": contents["codec_conf"]}
     with whole_file(folder / "model.safetensors") as temporary:
-        save_file(weights, temporary)
+        temporary.write_bytes(save(weights))  # save_file would let nobody else read it
     with whole_file(folder / CONFIG) as temporary:
         temporary.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return load_model(str(folder), "cpu").fingerprint

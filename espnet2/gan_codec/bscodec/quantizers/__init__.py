@@ -9,7 +9,8 @@ def build_quantizer(config: GeneratorConfig):
     """Return the quantizer that ``config.quantize_choice`` names."""
     arguments = (config.codebook_sizes, config.quantize_codebook_dim, config.hidden_dim)
     if config.quantize_choice == "band_simvq":
-        return BandSimVQ(*arguments, refit_interval=config.quantize_refit_interval)
+        intervals = (config.quantize_refit_interval, config.quantize_reseed_interval)
+        return BandSimVQ(*arguments, *intervals)
     return BandVQ(*arguments)
 
 

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from espnet2.gan_codec.bscodec.quantizers.search import CODE_BLOCK, nearest_codes
+from espnet2.gan_codec.bscodec.training.precision import in_float32
 
 # weight of the commitment term beside the codebook term
 COMMITMENT = 0.25
@@ -26,6 +27,8 @@ COMMITMENT = 0.25
 MOMENT_DECAY = 0.99
 # a refitted map must quantize the batch at least this much better than the trained one
 REFIT_GAIN = 0.95
+# frames, in multiples of the codebook's size, in which a code in use is seen at least once
+IDLE_HORIZON = 8
 
 
 def principal_map(moment: torch.Tensor, codebook_dim: int, bits: float) -> torch.Tensor:
@@ -61,17 +64,26 @@ class SimVQ(nn.Module):
         codebook_dim: dimension d of the frozen codebook.
         dim: dimension D of the latents.
         refit_interval: training steps between trials of :meth:`refit`; 0, as published, never.
+        reseed_interval: training steps between calls of :meth:`reseed`; 0, as published, never.
     """
 
     def __init__(
-        self, codebook_size: int, codebook_dim: int, dim: int, refit_interval: int = 0
+        self,
+        codebook_size: int,
+        codebook_dim: int,
+        dim: int,
+        refit_interval: int = 0,
+        reseed_interval: int = 0,
     ) -> None:
         super().__init__()
         self.refit_interval = refit_interval
+        self.reseed_interval = reseed_interval
         self._steps = 0
         # running sum of x x^T over frames, and of the frames
         self.register_buffer("_moment", torch.zeros(dim, dim), persistent=False)
         self.register_buffer("_frames", torch.zeros(()), persistent=False)
+        # frames since each code was last used
+        self.register_buffer("_idle", torch.zeros(codebook_size), persistent=False)
         codebook = torch.randn(codebook_size, codebook_dim) * codebook_dim**-0.5
         self.register_buffer("frozen_codebook", codebook)
         self.code_transform = nn.Linear(codebook_dim, dim, bias=False)
@@ -109,13 +121,18 @@ class SimVQ(nn.Module):
         Returns:
             quantized (B, D, F), codes (B, F), loss (scalar).
         """
-        if self.training and self.refit_interval:
+        if self.training:
             self._steps += 1
+        if self.training and self.refit_interval:
             self._watch(x)
             if self._steps % self.refit_interval == 0:
                 self.refit(x)
         indices = self.encode(x)
         quantized = self.decode(indices)
+        if self.training and self.reseed_interval:
+            self._idle.add_(indices.numel())[indices.flatten()] = 0
+            if self._steps % self.reseed_interval == 0:
+                self.reseed(x, quantized)
         loss = F.mse_loss(x.detach(), quantized) + COMMITMENT * F.mse_loss(x, quantized.detach())
         return x + (quantized - x).detach(), indices, loss
 
@@ -150,6 +167,36 @@ class SimVQ(nn.Module):
         weight.copy_(trained)
         return False
 
+    @torch.no_grad()
+    def reseed(self, x: torch.Tensor, quantized: torch.Tensor) -> int:
+        """Move codes that are not used to latents of this batch that are quantized badly.
+
+        A Gaussian codebook fits latents that are Gaussian; where they are not, as in a band
+        that is often silent, many of its codes lie where no latent comes.  Latents are drawn by
+        their squared error, as k-means++ does (Arthur and Vassilvitskii, SODA 2007).  On
+        several ranks the first one's codebook counts: it is a buffer, which DDP broadcasts.
+
+        Args:
+            x, quantized: latents (B, D, F) and what they were quantized to.
+
+        Returns:
+            The number of codes moved.
+        """
+        size = len(self.frozen_codebook)
+        idle = (self._idle > IDLE_HORIZON * size).nonzero().flatten()
+        errors = (x - quantized).square().sum(1).flatten()
+        frames = x.transpose(1, 2).reshape(-1, x.shape[1])
+        # at most a quarter of the batch, so that the worst frames do not get many codes each
+        count = min(len(idle), len(frames) // 4, int((errors > 0).sum()))
+        if not count:
+            return 0
+        chosen = frames[torch.multinomial(errors, count)]
+        moved = idle[torch.randperm(len(idle), device=idle.device)[:count]]
+        codes = torch.linalg.lstsq(self.code_transform.weight.float(), chosen.float().t())
+        self.frozen_codebook[moved] = codes.solution.t().to(self.frozen_codebook.dtype)
+        self._idle[moved] = 0
+        return count
+
     def _error(self, x: torch.Tensor) -> torch.Tensor:
         """Squared quantization error of latents (B, D, F), summed over all ranks."""
         return _sum_over_ranks((x - self.decode(self.encode(x))).square().sum())
@@ -162,7 +209,7 @@ class BandSimVQ(nn.Module):
         codebook_sizes: codes of each band, lowest band first.
         codebook_dim: dimension of the frozen codebooks.
         dim: dimension of the latents.
-        refit_interval: see :class:`SimVQ`.
+        refit_interval, reseed_interval: see :class:`SimVQ`.
     """
 
     def __init__(
@@ -171,12 +218,15 @@ class BandSimVQ(nn.Module):
         codebook_dim: int,
         dim: int,
         refit_interval: int = 0,
+        reseed_interval: int = 0,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            SimVQ(size, codebook_dim, dim, refit_interval) for size in codebook_sizes
+            SimVQ(size, codebook_dim, dim, refit_interval, reseed_interval)
+            for size in codebook_sizes
         )
 
+    @in_float32
     def forward(
         self, latents: Sequence[torch.Tensor]
     ) -> tuple[list[torch.Tensor], list[torch.Tensor], torch.Tensor]:
@@ -185,12 +235,14 @@ class BandSimVQ(nn.Module):
         quantized, codes, losses = zip(*outputs, strict=True)
         return list(quantized), list(codes), torch.stack(losses).mean()
 
+    @in_float32
     def encode(self, latents: Sequence[torch.Tensor]) -> torch.Tensor:
         """Latents of the lowest bands, (B, D, F) each, to codes (B, N, F) int64."""
         return torch.stack(
             [layer.encode(x) for layer, x in zip(self.layers, latents, strict=False)], dim=1
         )
 
+    @in_float32
     def decode(self, codes: torch.Tensor) -> list[torch.Tensor]:
         """Codes (B, N, F) of the lowest N bands to latents (B, D, F), one a band."""
         return [

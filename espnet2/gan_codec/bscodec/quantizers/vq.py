@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from espnet2.gan_codec.bscodec.quantizers.search import nearest_codes
+from espnet2.gan_codec.bscodec.training.precision import in_float32
 from espnet2.gan_codec.shared.quantizer.modules.core_vq import VectorQuantization
 
 EMA_DECAY = 0.99
@@ -63,6 +64,7 @@ class BandVQ(nn.Module):
         quantized = projected + (quantized - projected).detach()
         return layer.project_out(quantized).transpose(1, 2), indices, commitment
 
+    @in_float32
     def forward(
         self, latents: Sequence[torch.Tensor]
     ) -> tuple[list[torch.Tensor], list[torch.Tensor], torch.Tensor]:
@@ -71,6 +73,7 @@ class BandVQ(nn.Module):
         quantized, codes, losses = zip(*outputs, strict=True)
         return list(quantized), list(codes), torch.stack(losses).mean()
 
+    @in_float32
     def encode(self, latents: Sequence[torch.Tensor]) -> torch.Tensor:
         """Latents of the lowest bands, (B, D, F) each, to codes (B, N, F) int64."""
         codes = []
@@ -82,6 +85,7 @@ class BandVQ(nn.Module):
             codes.append(indices.view(projected.shape[:-1]))
         return torch.stack(codes, dim=1)
 
+    @in_float32
     def decode(self, codes: torch.Tensor) -> list[torch.Tensor]:
         """Codes (B, N, F) of the lowest N bands to latents (B, D, F), one a band."""
         return [

@@ -1,0 +1,115 @@
+"""The cost of a training step against the published computation of it.
+
+    python -m espnet2.gan_codec.bscodec.bench.training_step --config conf/train_...yaml
+
+Both turns, forward and backward; the optimizers' steps, which are the same for all, are left out.
+The variants take turns in one process, and the shortest run of each counts; the peak of memory is
+that of a fresh process each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import multiprocessing
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import yaml
+
+from espnet2.gan_codec.bscodec.bench import published
+from espnet2.gan_codec.bscodec.bscodec import BSCodec
+from espnet2.gan_codec.bscodec.engine.timing import best_times
+
+Step = Callable[[BSCodec, torch.Tensor], None]
+
+
+def our_step(model: BSCodec, audio: torch.Tensor) -> None:
+    """Both turns of the model over ``audio`` (B, T), forward and backward."""
+    for forward_generator in (True, False):
+        model(audio, forward_generator=forward_generator)["loss"].backward()
+
+
+def uncached_step(model: BSCodec, audio: torch.Tensor) -> None:
+    """The published step with a generator pass for each turn."""
+    published.step(model, audio, cached=False)
+
+
+VARIANTS: dict[str, Step] = {
+    "published, a generator pass a turn": uncached_step,
+    "published, one generator pass": published.step,
+    "ours": our_step,
+}
+
+
+def build(codec_conf: dict[str, Any]) -> BSCodec:
+    """A model with random weights in training mode."""
+    torch.manual_seed(0)
+    return BSCodec(**{**codec_conf, "cache_generator_outputs": True}).train()
+
+
+def run_once(step: Step, model: BSCodec, audio: torch.Tensor) -> None:
+    """One step, gradients and cache dropped after it."""
+    step(model, audio)
+    model.zero_grad()
+    model._cache = None
+
+
+def peak_memory(name: str, codec_conf: dict[str, Any], shape: tuple[int, int]) -> float:
+    """Peak resident memory of one step above that of the model alone, in bytes.
+
+    For a process of its own: the peak of a process cannot be taken back.
+    """
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    model, audio = build(codec_conf), 0.1 * torch.randn(shape)
+    gc.collect()
+    with open("/proc/self/statm") as file:
+        before = int(file.read().split()[1]) * resource.getpagesize()
+    run_once(VARIANTS[name], model, audio)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+
+
+def report(codec_conf: dict[str, Any], shape: tuple[int, int], repeats: int) -> str:
+    """A table of all variants: seconds, gigabytes, and both relative to ours."""
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        memory = [pool.apply(peak_memory, (name, codec_conf, shape)) for name in VARIANTS]
+    model, audio = build(codec_conf), 0.1 * torch.randn(shape)
+    runs = [lambda step=step: run_once(step, model, audio) for step in VARIANTS.values()]
+    # the clock of one thread leaves out the time that other processes had
+    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
+    times = best_times(runs, repeats, clock)
+    lines = [f"{'training step':36}{'s':>8}{'ratio':>8}{'peak GB':>9}{'ratio':>8}"]
+    for name, seconds, size in zip(VARIANTS, times, memory, strict=True):
+        row = f"{name:36}{seconds:8.2f}{seconds / times[-1]:8.2f}"
+        lines.append(f"{row}{size / 1e9:9.2f}{size / memory[-1]:8.2f}")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", required=True, help="training config with a codec_conf")
+    parser.add_argument("--batch", type=int, default=2, help="recordings a step (default: 2)")
+    parser.add_argument("--samples", type=int, default=24000, help="of each (default: 24000)")
+    parser.add_argument("--repeats", type=int, default=3, help="steps of each (default: 3)")
+    parser.add_argument("--threads", type=int, help="default: as many as torch takes")
+    options = parser.parse_args(arguments)
+    try:
+        with open(options.config) as file:
+            codec_conf = yaml.safe_load(file)["codec_conf"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        sys.exit(f"{options.config}: no codec_conf: {' '.join(str(error).split())}")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    warnings.simplefilter("ignore")
+    print(report(codec_conf, (options.batch, options.samples), options.repeats))
+
+
+if __name__ == "__main__":
+    main()

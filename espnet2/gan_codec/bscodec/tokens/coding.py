@@ -1,0 +1,261 @@
+"""From the lines of a shard to codes: audio is read ahead, short pieces are coded in batches.
+
+The codes of an utterance are those of ``Codec.encode``. What stands in one batch follows from the
+list alone, never from the number of processes.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from espnet2.gan_codec.bscodec.audio import AudioReader
+from espnet2.gan_codec.bscodec.codec import Codec
+from espnet2.gan_codec.bscodec.tokens.facts import Facts
+from espnet2.gan_codec.bscodec.tokens.listing import Part
+from espnet2.gan_codec.bscodec.tokens.shards import write_shard
+
+LONG_SECONDS = 120.0  # longer audio is never held as a whole but coded as it is read
+_WINDOW_BATCHES = 8  # among so many batches' worth of audio, similar lengths are put together
+_WINDOW_COUNT = 4096
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How audio goes through a device; never what comes out, but for rounding.
+
+    Attributes:
+        batch_seconds: audio per batch; 0: one utterance at a time.
+        readers: threads that read audio ahead.
+    """
+
+    batch_seconds: float
+    readers: int
+
+    @classmethod
+    def of(cls, device: str, batch_seconds: float | None = None) -> Pace:
+        """Return what suits a device: only a GPU gains from batches."""
+        on_gpu = device.startswith("cuda")
+        seconds = (120.0 if on_gpu else 0.0) if batch_seconds is None else batch_seconds
+        return cls(seconds, readers=8 if on_gpu else 1)
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A line of the list, once its audio has been read.
+
+    Attributes:
+        name: of the utterance.
+        entry: its path or command.
+        audio: (T,) float32 at the model's rate; None if it is long.
+        reason: why there is none.
+    """
+
+    name: str
+    entry: str
+    audio: np.ndarray | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What became of an utterance: ``codes`` (N, F) int64 of ``samples`` samples, or a reason."""
+
+    utterance: Utterance
+    codes: np.ndarray | None = None
+    samples: int = 0
+    reason: str = ""
+
+
+def make_shard(
+    codec: Codec,
+    folder: Path,
+    part: Part,
+    lines: list[tuple[str, str]],
+    facts: Facts,
+    pace: Pace,
+    progress: Callable[[int, float], object] | None = None,
+) -> tuple[int, int, float]:
+    """Code the lines of a shard and write it.
+
+    Args:
+        progress: is called with utterances and seconds of audio as they are done.
+
+    Returns:
+        The utterances that were coded and that were skipped, and seconds of audio.
+
+    Raises:
+        OSError: the shard cannot be written; nothing of it is left.
+    """
+    seconds = 0.0
+    with write_shard(folder, part, facts) as shard:
+        for coded in encode_lines(codec, lines, len(facts.bands), pace):
+            name, entry = coded.utterance.name, coded.utterance.entry
+            duration = coded.samples / facts.sampling_rate
+            if coded.codes is None:
+                shard.skip(name, entry, coded.reason)
+            else:
+                shard.add(name, coded.codes, coded.samples)
+                seconds += duration
+            if progress:
+                progress(1, duration)
+    return len(shard.rows), len(shard.skipped), seconds
+
+
+def encode_lines(
+    codec: Codec, lines: Iterable[tuple[str, str]], num_bands: int, pace: Pace
+) -> Iterator[Coded]:
+    """Code utterances; yield what became of each, in their order."""
+    for window in _windows(_read_ahead(codec, lines, pace.readers), codec.sampling_rate, pace):
+        short = [u for u in window if u.audio is not None]
+        done = {}
+        for batch in _batches(short, codec.sampling_rate, pace):
+            done.update((coded.utterance.name, coded) for coded in _code(codec, batch, num_bands))
+        for utterance in window:
+            if utterance.reason:
+                yield Coded(utterance, reason=utterance.reason)
+            elif utterance.audio is None:
+                yield _code_long(codec, utterance, num_bands)
+            else:
+                yield done[utterance.name]
+
+
+def _code(codec: Codec, batch: list[Utterance], num_bands: int) -> Iterator[Coded]:
+    """Code audio that is held in memory, in one batch if there is memory for that."""
+    if len(batch) > 1:
+        try:
+            audios = [utterance.audio for utterance in batch]
+            encoded = codec.encode_many(audios, codec.sampling_rate, num_bands)
+        except ValueError:
+            pass  # each by itself, to see which one it was
+        else:
+            for utterance, codes in zip(batch, encoded, strict=True):
+                yield Coded(utterance, codes.codes, codes.num_samples)
+            return
+    for utterance in batch:
+        try:
+            codes = list(codec.encode_blocks([utterance.audio], num_bands))
+        except ValueError as error:
+            yield Coded(utterance, reason=_reason(error, utterance.entry))
+        else:
+            yield Coded(utterance, np.concatenate(codes, axis=1), len(utterance.audio))
+
+
+def _code_long(codec: Codec, utterance: Utterance, num_bands: int) -> Coded:
+    """Code audio as it is read."""
+    samples = 0
+
+    def counted(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        nonlocal samples
+        for block in blocks:
+            samples += len(block)
+            yield block
+
+    try:
+        with _opened(utterance.entry) as reader:
+            blocks = counted(reader.mono_blocks(codec.sampling_rate))
+            codes = np.concatenate(list(codec.encode_blocks(blocks, num_bands)), axis=1)
+    except (ValueError, OSError) as error:
+        return Coded(utterance, reason=_reason(error, utterance.entry))
+    return Coded(utterance, codes, samples)
+
+
+def _read_ahead(
+    codec: Codec, lines: Iterable[tuple[str, str]], readers: int
+) -> Iterator[Utterance]:
+    """Read audio in threads, a little ahead of what is asked for."""
+    pool = ThreadPoolExecutor(readers)
+    waiting: deque = deque()
+    try:
+        for name, entry in lines:
+            waiting.append(pool.submit(_read, name, entry, codec.sampling_rate))
+            if len(waiting) > 2 * readers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # an interrupted run waits for no command
+
+
+def _read(name: str, entry: str, sampling_rate: int) -> Utterance:
+    blocks, samples = [], 0
+    try:
+        with _opened(entry) as reader:
+            for block in reader.mono_blocks(sampling_rate):
+                blocks.append(block)
+                samples += len(block)
+                if samples > LONG_SECONDS * sampling_rate:
+                    return Utterance(name, entry)
+    except (ValueError, OSError) as error:
+        return Utterance(name, entry, reason=_reason(error, entry))
+    return Utterance(name, entry, np.concatenate(blocks))
+
+
+@contextmanager
+def _opened(entry: str) -> Iterator[AudioReader]:
+    """Open a file, or what a command that ends in "|" writes to its output."""
+    if not entry.endswith("|"):
+        with AudioReader(entry) as reader:
+            yield reader
+        return
+    with tempfile.NamedTemporaryFile(suffix=".audio") as file:
+        done = subprocess.run(
+            entry[:-1], shell=True, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE
+        )
+        if done.returncode:
+            last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+            raise ValueError(f"its command fails: {' '.join(last) or 'no reason given'}")
+        try:
+            with AudioReader(file.name) as reader:
+                yield reader
+        except ValueError as error:
+            raise ValueError(str(error).replace(file.name, "its output")) from error
+
+
+def _reason(error: Exception, entry: str) -> str:
+    """Return what an error says, in one line and without the name that is known anyhow."""
+    text = str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        text = str(error.strerror)
+    return " ".join(text.removeprefix(f"{entry}: ").split()) or type(error).__name__
+
+
+def _windows(
+    utterances: Iterable[Utterance], sampling_rate: int, pace: Pace
+) -> Iterator[list[Utterance]]:
+    """Cut a stream of utterances where enough audio has come together to choose batches from."""
+    window: list[Utterance] = []
+    samples = 0
+    for utterance in utterances:
+        window.append(utterance)
+        samples += 0 if utterance.audio is None else len(utterance.audio)
+        full = samples >= _WINDOW_BATCHES * pace.batch_seconds * sampling_rate
+        if full or len(window) == _WINDOW_COUNT:
+            yield window
+            window, samples = [], 0
+    if window:
+        yield window
+
+
+def _batches(
+    utterances: list[Utterance], sampling_rate: int, pace: Pace
+) -> Iterator[list[Utterance]]:
+    """Group utterances of similar length, at most ``batch_seconds`` together, or one."""
+    batch: list[Utterance] = []
+    samples = 0
+    for utterance in sorted(utterances, key=lambda utterance: len(utterance.audio)):
+        if batch and samples + len(utterance.audio) > pace.batch_seconds * sampling_rate:
+            yield batch
+            batch, samples = [], 0
+        batch.append(utterance)
+        samples += len(utterance.audio)
+    if batch:
+        yield batch

@@ -1,0 +1,140 @@
+"""The index of a whole folder of tokens, made once all shards are finished.
+
+``meta.json`` is written last: where it is, the folder is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from espnet2.gan_codec.bscodec.files import whole_file
+from espnet2.gan_codec.bscodec.tokens.facts import Facts, TokensError
+from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
+from espnet2.gan_codec.bscodec.tokens.listing import Listing
+from espnet2.gan_codec.bscodec.tokens.shards import (
+    FOLDER,
+    ShardIndex,
+    data_path,
+    index_path,
+    index_paths,
+    open_finished,
+    read_index,
+)
+
+META = "meta.json"
+INDEX = "index.tsv"
+SKIPPED = "skipped.tsv"
+_TABLES = (INDEX, "codec.scp", "utt2num_frames", "utt2num_samples", SKIPPED)
+
+
+@dataclass
+class Totals:
+    """Of a folder of tokens."""
+
+    utterances: int = 0
+    skipped: int = 0
+    frames: int = 0
+    samples: int = 0
+
+    def add(self, index: ShardIndex) -> None:
+        """Count a shard."""
+        self.utterances += len(index.rows)
+        self.skipped += len(index.skipped)
+        self.frames += sum(row.frames for row in index.rows)
+        self.samples += sum(row.samples for row in index.rows)
+
+
+def check_folder(folder: Path, facts: Facts) -> None:
+    """Raise TokensError if shards are there that do not belong to this run."""
+    for _, path in index_paths(folder):
+        try:
+            difference = facts.difference(read_index(path).facts)
+        except TokensError:
+            continue  # damaged: made again
+        if difference:
+            raise TokensError(
+                f"{path}: is there already, but has {difference} (another folder, or --force)"
+            )
+
+
+def known_shard_size(folder: Path) -> int | None:
+    """Return the utterances per shard of what is there already."""
+    for _, path in index_paths(folder):
+        try:
+            return read_index(path).facts.shard_size
+        except TokensError:
+            continue
+    return None
+
+
+def mark_unfinished(folder: Path) -> None:
+    """Take the index's validity away: shards are about to change."""
+    (folder / META).unlink(missing_ok=True)
+
+
+def write_index(
+    folder: Path,
+    listing: Listing,
+    facts: Facts,
+    digests: bool,
+    progress: Callable[[], object] = lambda: None,
+) -> Totals:
+    """Join all shards; remove what else is in their folder: old shards, and half-written files.
+
+    Args:
+        digests: read the codes of all shards and compare their digests.
+        progress: is called after every shard.
+
+    Raises:
+        UnfinishedError: a shard is not finished.
+        OSError: the folder cannot be written to.
+    """
+    mark_unfinished(folder)
+    totals = Totals()
+    with ExitStack() as stack:
+        tables = [_open(stack, folder / name) for name in _TABLES]
+        for part in listing.parts:
+            index = open_finished(folder, part, facts, digests)
+            totals.add(index)
+            _write_rows(tables, folder, part.number, index)
+            progress()
+    _remove_others(folder, listing, facts)
+    meta = {**facts.to_json(), "shards": len(listing.parts), **vars(totals)}
+    with whole_file(folder / META) as temporary:
+        temporary.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
+    return totals
+
+
+def _open(stack: ExitStack, path: Path) -> TextIO:
+    temporary = stack.enter_context(whole_file(path))
+    file = open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="\n")
+    return stack.enter_context(file)
+
+
+def _write_rows(tables: list[TextIO], folder: Path, number: int, index: ShardIndex) -> None:
+    table, places, frames, samples, skipped = tables
+    form = index.facts.format
+    path = os.fspath(data_path(folder, number, form))
+    for row in index.rows:
+        table.write(f"{row.name}\t{number}\t{row.offset}\t{row.frames}\t{row.samples}\n")
+        places.write(f"{row.name} {FORMATS[form].place(path, row.offset)}\n")
+        frames.write(f"{row.name} {row.frames}\n")
+        samples.write(f"{row.name} {row.samples}\n")
+    for entry in index.skipped:
+        skipped.write(f"{entry.name}\t{entry.path}\t{entry.reason}\n")
+
+
+def _remove_others(folder: Path, listing: Listing, facts: Facts) -> None:
+    ours = {index_path(folder, part.number).name for part in listing.parts}
+    ours |= {data_path(folder, part.number, facts.format).name for part in listing.parts}
+    with os.scandir(folder / FOLDER) as entries:
+        for entry in entries:
+            left = entry.name.startswith((".codes.", "codes."))  # no file of anybody else's
+            if left and entry.name not in ours:
+                os.unlink(entry.path)

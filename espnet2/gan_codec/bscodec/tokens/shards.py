@@ -1,0 +1,215 @@
+"""One shard on disk: its codes, and beside them an index that is written last.
+
+A shard is finished when its index is there and both belong together and to the run: same facts,
+same lines of the list, same bytes. Whatever is not so is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from espnet2.gan_codec.bscodec.files import whole_file
+from espnet2.gan_codec.bscodec.tokens.facts import Facts, TokensError
+from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
+from espnet2.gan_codec.bscodec.tokens.listing import Part
+
+FOLDER = "shards"
+MISSING = "missing"
+_INDEX_NAME = re.compile(r"codes\.(\d+)\.json")
+_READ_BYTES = 1 << 20
+
+
+class UnfinishedError(TokensError):
+    """A shard that has to be made, or made again; ``reason`` says why."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Row:
+    """One utterance of a shard.
+
+    Attributes:
+        name: of the utterance.
+        offset: where in the shard its codes are read, in bytes.
+        frames: of codes.
+        samples: of its audio at the model's rate.
+    """
+
+    name: str
+    offset: int
+    frames: int
+    samples: int
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An utterance that could not be coded, and why."""
+
+    name: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ShardIndex:
+    """What is known of a finished shard.
+
+    Attributes:
+        facts: of its codes.
+        lines: SHA-256 of its lines of the list.
+        data: SHA-256 of its file of codes.
+        rows: of its utterances, in the order of the list.
+        skipped: of its lines, those without codes.
+    """
+
+    facts: Facts
+    lines: str
+    data: str
+    rows: tuple[Row, ...]
+    skipped: tuple[Skipped, ...]
+
+    @property
+    def count(self) -> int:
+        """Lines of the list, skipped ones included."""
+        return len(self.rows) + len(self.skipped)
+
+
+def data_path(folder: Path, number: int, form: str) -> Path:
+    """Return the path of a shard's codes."""
+    return folder / FOLDER / f"codes.{number:05d}{FORMATS[form].suffix}"
+
+
+def index_path(folder: Path, number: int) -> Path:
+    """Return the path of a shard's index."""
+    return folder / FOLDER / f"codes.{number:05d}.json"
+
+
+def index_paths(folder: Path) -> list[tuple[int, Path]]:
+    """Return number and path of every index that is there."""
+    found = ((_INDEX_NAME.fullmatch(path.name), path) for path in (folder / FOLDER).glob("*.json"))
+    return sorted((int(match[1]), path) for match, path in found if match)
+
+
+class ShardWriter:
+    """What ``write_shard`` gives: ``add`` codes, ``skip`` what has none."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+        self.rows: list[Row] = []
+        self.skipped: list[Skipped] = []
+
+    def add(self, name: str, codes: np.ndarray, samples: int) -> None:
+        """Append the codes (N, F) of ``samples`` samples at the model's rate."""
+        offset = self._writer.add(name, codes.T)
+        self.rows.append(Row(name, offset, codes.shape[1], samples))
+
+    def skip(self, name: str, path: str, reason: str) -> None:
+        """Note an utterance that has no codes."""
+        self.skipped.append(Skipped(name, path, reason))
+
+
+@contextmanager
+def write_shard(folder: Path, part: Part, facts: Facts) -> Iterator[ShardWriter]:
+    """Write a shard; it is there once the ``with`` block has ended well.
+
+    Raises:
+        OSError: the folder cannot be written to, or the disk is full; nothing is left.
+    """
+    path = data_path(folder, part.number, facts.format)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as temporary:
+        with (
+            open(temporary, "wb") as file,
+            FORMATS[facts.format].writer(file, facts) as writer,
+        ):
+            shard = ShardWriter(writer)
+            yield shard
+        data = file_digest(temporary)
+    index = ShardIndex(facts, part.digest, data, tuple(shard.rows), tuple(shard.skipped))
+    with whole_file(index_path(folder, part.number)) as temporary:
+        temporary.write_text(_dump(index), encoding="utf-8")
+
+
+def read_index(path: Path) -> ShardIndex:
+    """Read the index of a shard. Raises TokensError (damaged, another version) or OSError."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        check = values.pop("check")
+        if check != _check(values):
+            raise ValueError("its check is another")
+        rows, skipped = values["rows"], values["skipped"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TokensError(f"{path}: damaged") from error
+    return ShardIndex(
+        Facts.from_json(values["facts"], str(path)),
+        values["lines"],
+        values["data"],
+        tuple(Row(*row) for row in rows),
+        tuple(Skipped(*entry) for entry in skipped),
+    )
+
+
+def open_finished(folder: Path, part: Part, facts: Facts, digest: bool = True) -> ShardIndex:
+    """Return the index of a shard that is finished and right.
+
+    Args:
+        folder: of the tokens.
+        part: the lines that it should hold.
+        facts: that its codes should have.
+        digest: also read the codes and compare their digest.
+
+    Raises:
+        UnfinishedError: it has to be made.
+    """
+    path = data_path(folder, part.number, facts.format)
+    try:
+        index = read_index(index_path(folder, part.number))
+        if index.lines != part.digest or facts.difference(index.facts):
+            raise UnfinishedError(path, "made of other lines, or by another model")
+        if not path.exists() or digest and file_digest(path) != index.data:
+            raise UnfinishedError(path, "damaged")
+    except FileNotFoundError as error:
+        raise UnfinishedError(path, MISSING) from error
+    except OSError as error:
+        raise UnfinishedError(path, f"cannot be read: {error.strerror}") from error
+    except TokensError as error:
+        if isinstance(error, UnfinishedError):
+            raise
+        raise UnfinishedError(path, "its index is damaged") from error
+    return index
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, as 64 hex digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _dump(index: ShardIndex) -> str:
+    values = {
+        "facts": index.facts.to_json(),
+        "lines": index.lines,
+        "data": index.data,
+        "rows": [[row.name, row.offset, row.frames, row.samples] for row in index.rows],
+        "skipped": [[entry.name, entry.path, entry.reason] for entry in index.skipped],
+    }
+    return json.dumps({"check": _check(values), **values}) + "\n"
+
+
+def _check(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,205 @@
+"""The processes that make shards: one per CPU, or one per GPU."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from espnet2.gan_codec.bscodec.tokens.coding import Pace, make_shard
+from espnet2.gan_codec.bscodec.tokens.facts import Facts, TokensError
+from espnet2.gan_codec.bscodec.tokens.listing import Listing, Part
+
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all processes have to know.
+
+    Attributes:
+        model: name to load it by.
+        folder: of the tokens.
+        listing: what is coded.
+        facts: of the codes.
+        batch_seconds: as of ``Pace``; None: what suits the device.
+    """
+
+    model: str
+    folder: Path
+    listing: Listing
+    facts: Facts
+    batch_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the utterances of a shard: how many, and seconds of audio coded."""
+
+    coded: int
+    skipped: int
+    seconds: float
+
+
+def choose_devices(device: str, processes: int | None) -> list[str]:
+    """Return the device of each process: every GPU once, or the CPU as often as wanted.
+
+    Args:
+        device: "auto" (GPUs if there are any), "cpu" or "cuda".
+        processes: their number; None: as many as there are GPUs, or CPUs this process may use.
+
+    Raises:
+        TokensError: no GPU, or fewer of them than processes.
+    """
+    import torch
+
+    gpus = torch.cuda.device_count() if device != "cpu" and torch.cuda.is_available() else 0
+    if not gpus and device == "cuda":
+        raise TokensError("device 'cuda': torch sees no such GPU here")
+    if not gpus:
+        return ["cpu"] * (processes or len(os.sched_getaffinity(0)))
+    if processes and processes > gpus:
+        raise TokensError(f"{processes} processes: one per GPU, and there are {gpus}")
+    return [f"cuda:{index}" for index in range(processes or gpus)]
+
+
+def make_parts(
+    work: Work, parts: list[Part], devices: list[str], codec: Any, progress: Callable
+) -> Iterator[Outcome]:
+    """Make shards; yield what became of each, as they come to be ready.
+
+    Args:
+        parts: the shards to make.
+        devices: one of each process; a single process is this one.
+        codec: the model, on the CPU.
+        progress: called with utterances and seconds of audio as they are done.
+
+    Raises:
+        TokensError: a process died, or the list has changed.
+        OSError: a shard cannot be written.
+    """
+    if len(devices) == 1 and devices[0] == "cpu":
+        with _one_thread():
+            for part in parts:
+                yield _make_part(work, part, codec, Pace.of("cpu", work.batch_seconds), progress)
+    else:
+        yield from _make_in_processes(work, parts, devices, progress)
+
+
+def _make_part(
+    work: Work, part: Part, codec: Any, pace: Pace, progress: Callable[[int, float], object]
+) -> Outcome:
+    lines = work.listing.read(part)
+    done = make_shard(codec, work.folder, part, lines, work.facts, pace, progress)
+    return Outcome(*done)
+
+
+def _make_in_processes(
+    work: Work, parts: list[Part], devices: list[str], progress: Callable
+) -> Iterator[Outcome]:
+    context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+    queue = context.SimpleQueue()
+    for device in devices:
+        queue.put(device)
+    done = context.Array("d", 2)  # utterances and seconds
+    told = [0.0, 0.0]
+
+    def tell() -> None:
+        now = list(done)
+        progress(int(now[0] - told[0]), now[1] - told[1])
+        told[:] = now
+
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(len(devices), context, _start, (work, queue, done))
+    try:
+        running: set[Future] = {pool.submit(_run, part) for part in parts}
+        while running:
+            ready, running = wait(running, _POLL_SECONDS, FIRST_COMPLETED)
+            tell()
+            for future in ready:
+                yield future.result()
+        pool.shutdown()
+    except BrokenProcessPool as error:
+        raise TokensError(
+            "a process died, perhaps for want of memory: run again to go on, with fewer (--nj)"
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - before:
+            process.terminate()  # which lets it remove what it has half written
+
+
+@dataclass
+class _State:
+    """Of a process that makes shards."""
+
+    work: Work
+    codec: Any
+    pace: Pace
+    done: Any
+
+    def progress(self, utterances: int, seconds: float) -> None:
+        with self.done.get_lock():
+            self.done[0] += utterances
+            self.done[1] += seconds
+
+
+_state: _State | Exception | None = None
+
+
+def _start(work: Work, queue: Any, done: Any) -> None:
+    """Begin a process: its device, its model; what goes wrong is told with the first shard."""
+    global _state
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the first process's matter
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import torch
+
+    from espnet2.gan_codec.bscodec.codec import Codec
+
+    torch.set_num_threads(1)
+    device = queue.get()
+    try:
+        codec = Codec.from_pretrained(work.model, device)
+        if codec.fingerprint != work.facts.fingerprint:
+            raise TokensError(f"{work.model}: has changed during the run")
+        _state = _State(work, codec, Pace.of(device, work.batch_seconds), done)
+    except (ValueError, OSError) as error:
+        _state = error
+
+
+def _end_with_parent() -> None:
+    """A process whose parent was killed would wait for work for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def _run(part: Part) -> Outcome:
+    if isinstance(_state, Exception):
+        raise _state
+    try:
+        return _make_part(_state.work, part, _state.codec, _state.pace, _state.progress)
+    except SystemExit:  # terminated and cleaned up; the executor would go on with the next shard
+        os._exit(143)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread as the processes do, so that rounding is the same."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
