@@ -19,7 +19,8 @@ BATCH = 4
 
 
 def batch(step):
-    return 0.1 * torch.randn(BATCH, 2000, generator=torch.Generator().manual_seed(step))
+    # float64: a random model is almost silent, and logarithms of that magnify rounding
+    return 0.1 * torch.randn(BATCH, 2000, generator=torch.Generator().manual_seed(step)).double()
 
 
 def build(quantizer, refit_interval=0):
@@ -27,7 +28,7 @@ def build(quantizer, refit_interval=0):
 
     torch.manual_seed(0)
     params = {"quantize_choice": quantizer, "quantize_refit_interval": refit_interval}
-    return BSCodec(**tiny_conf(quantize_codebook_size=32, **params)).train()
+    return BSCodec(**tiny_conf(quantize_codebook_size=32, **params)).train().double()
 
 
 def train(model, rank=0, world_size=1):
