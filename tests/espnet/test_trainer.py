@@ -205,8 +205,11 @@ def limit_files(num_bytes, deadly):
 
 
 def in_child(function, *arguments):
-    """Run it in a forked process; return its exit code, which is negative after a kill."""
-    child = multiprocessing.get_context("fork").Process(target=function, args=arguments)
+    """Run it in a new process; return its exit code, which is negative after a kill.
+
+    Not a forked one: once autograd has threads, as after other tests, a fork cannot go backward.
+    """
+    child = multiprocessing.get_context("spawn").Process(target=function, args=arguments)
     child.start()
     child.join(timeout=300)
     assert child.exitcode is not None
