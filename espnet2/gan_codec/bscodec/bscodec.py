@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from espnet2.gan_codec.abs_gan_codec import AbsGANCodec
 from espnet2.gan_codec.bscodec.config import ConfigError, GeneratorConfig, check_codec_conf
 from espnet2.gan_codec.bscodec.discriminators import build_discriminator
+from espnet2.gan_codec.bscodec.distributed import is_distributed
 from espnet2.gan_codec.bscodec.generator import BSCodecGenerator, GeneratorOutput
 from espnet2.gan_codec.bscodec.losses import (
     ADVERSARIAL_DEFAULTS,
@@ -26,9 +27,9 @@ from espnet2.gan_codec.bscodec.losses import (
     build_losses,
 )
 from espnet2.gan_codec.bscodec.monitor import CodebookMonitor
+from espnet2.gan_codec.bscodec.precision import in_float32
 from espnet2.gan_codec.bscodec.state_dict import adapt_state_dict, refuse_partial_load
 from espnet2.gan_codec.bscodec.training.adversary import Judged, judge, pass_gradients
-from espnet2.gan_codec.bscodec.training.precision import in_float32
 from espnet2.torch_utils.device_funcs import force_gatherable
 
 _l1 = in_float32(F.l1_loss)
@@ -290,7 +291,7 @@ class BSCodec(AbsGANCodec):
     ) -> dict[str, torch.Tensor]:
         if not (self.lambda_adv or self.lambda_feat_match):
             return {}
-        share = self._cache is not None and torch.is_grad_enabled() and not _is_distributed()
+        share = self._cache is not None and torch.is_grad_enabled() and not is_distributed()
         judged = judge(self.discriminator, audio_hat, audio, share)
         adversarial = in_float32(self.generator_adv_loss)(judged.fake)
         losses = {"adv_loss": self.lambda_adv * adversarial}
@@ -399,7 +400,3 @@ class BSCodec(AbsGANCodec):
     def _check_band_count(self, bands: int | None) -> None:
         if bands is not None and not 1 <= bands <= self.num_bands:
             raise ValueError(f"expected 1 to {self.num_bands} bands, got {bands}")
-
-
-def _is_distributed() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()

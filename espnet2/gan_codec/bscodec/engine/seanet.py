@@ -25,7 +25,7 @@ from espnet2.gan_codec.bscodec.engine.products import (
     Residual,
     activation,
 )
-from espnet2.gan_codec.bscodec.engine.stream import Chain, Stream
+from espnet2.gan_codec.bscodec.engine.stream import ChannelsLast, Stream
 from espnet2.gan_codec.shared.decoder.seanet import SConvTranspose1d, SEANetDecoder
 from espnet2.gan_codec.shared.encoder.seanet import (
     SLSTM,
@@ -147,12 +147,12 @@ class FastDecoder(_Fast):
         return length * self.hop_length
 
 
-class NetworkStream(Chain):
-    """Layers one after the other, channels last between them and in the middle outside."""
+class NetworkStream(ChannelsLast):
+    """A network's layers one after the other; what comes out carries no gradient."""
 
     @torch.no_grad()
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
-        return super().push(x.mT, last).mT.contiguous()
+        return super().push(x, last).contiguous()
 
 
 def _folded(conv: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from espnet2.gan_codec.bscodec.training.precision import in_float32
+from espnet2.gan_codec.bscodec.precision import in_float32
 
 
 def mdct_basis(hop: int) -> torch.Tensor:

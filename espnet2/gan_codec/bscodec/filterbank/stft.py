@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from espnet2.gan_codec.bscodec.training.precision import in_float32
+from espnet2.gan_codec.bscodec.precision import in_float32
 
 N_FFT = 2048
 HOP = N_FFT // 2

@@ -17,8 +17,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from espnet2.gan_codec.bscodec.distributed import sum_over_ranks
+from espnet2.gan_codec.bscodec.precision import in_float32
 from espnet2.gan_codec.bscodec.quantizers.search import CODE_BLOCK, nearest_codes
-from espnet2.gan_codec.bscodec.training.precision import in_float32
 
 # weight of the commitment term beside the codebook term
 COMMITMENT = 0.25
@@ -48,12 +49,6 @@ def principal_map(moment: torch.Tensor, codebook_dim: int, bits: float) -> torch
         low, high = (level, high) if rate > bits else (low, level)
     spread = (variances - level).clamp(min=0)
     return (axes * (spread * codebook_dim).sqrt()).to(moment.dtype)
-
-
-def _sum_over_ranks(value: torch.Tensor) -> torch.Tensor:
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(value)
-    return value
 
 
 class SimVQ(nn.Module):
@@ -158,7 +153,7 @@ class SimVQ(nn.Module):
             Whether W was replaced.
         """
         weight = self.code_transform.weight
-        moment = _sum_over_ranks(self._moment.clone()) / _sum_over_ranks(self._frames.clone())
+        moment = sum_over_ranks(self._moment.clone()) / sum_over_ranks(self._frames.clone())
         trained, before = weight.clone(), self._error(x)
         bits = math.log2(len(self.frozen_codebook))
         weight.copy_(principal_map(moment, self.frozen_codebook.shape[1], bits))
@@ -199,7 +194,7 @@ class SimVQ(nn.Module):
 
     def _error(self, x: torch.Tensor) -> torch.Tensor:
         """Squared quantization error of latents (B, D, F), summed over all ranks."""
-        return _sum_over_ranks((x - self.decode(self.encode(x))).square().sum())
+        return sum_over_ranks((x - self.decode(self.encode(x))).square().sum())
 
 
 class BandSimVQ(nn.Module):

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from espnet2.gan_codec.bscodec.precision import in_float32
 from espnet2.gan_codec.bscodec.quantizers.search import nearest_codes
-from espnet2.gan_codec.bscodec.training.precision import in_float32
 from espnet2.gan_codec.shared.quantizer.modules.core_vq import VectorQuantization
 
 EMA_DECAY = 0.99

@@ -1,5 +1,5 @@
 """The training step: the same losses and gradients as published, in less time and memory.
 
-``seanet`` runs SEANet with ``snake``'s own backward, ``adversary`` lets the two turns share the
-discriminator's passes, ``precision`` keeps what needs it in float32.
+``seanet`` runs SEANet with ``snake``'s own backward, and ``adversary`` lets the two turns share the
+discriminator's passes.
 """
