@@ -70,9 +70,9 @@ class MelLoss(MultiScaleMelSpectrogramLoss):
 class MultiResolutionSpectralLoss(nn.Module):
     """Distances over several STFTs, linear and mel, each relative to the recording it is of.
 
-    For each resolution, with S the STFT magnitude and M its mel bands,
+    For each resolution, with S the STFT magnitude, M its mel bands and w their weight,
 
-        mean |ln S - ln S^| + r(S, S^) + mean |ln M - ln M^| + r(M, M^) / 2
+        mean |ln S - ln S^| + r(S, S^) + w (mean |ln M - ln M^| + r(M, M^) / 2)
 
     where r(X, X^) = ||X - X^||_F / ||X||_F, the spectral convergence, is taken for every
     recording of the batch on its own, so that quiet ones count as much as loud ones; then the
@@ -83,6 +83,7 @@ class MultiResolutionSpectralLoss(nn.Module):
         fs: sampling rate in Hz.
         fft_sizes: STFT sizes in samples; hop is a quarter.
         mel_ratio: STFT size over number of mel bands.
+        mel_weight: w.
         waveform_weight: of r(x, x^).
     """
 
@@ -91,10 +92,12 @@ class MultiResolutionSpectralLoss(nn.Module):
         fs: int = 24000,
         fft_sizes: Sequence[int] = (2048, 1024, 512, 256),
         mel_ratio: int = 16,
+        mel_weight: float = 1.0,
         waveform_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.fft_sizes = tuple(fft_sizes)
+        self.mel_weight = mel_weight
         self.waveform_weight = waveform_weight
         for size in self.fft_sizes:
             mel = melscale_fbanks(size // 2 + 1, 0.0, fs / 2, size // mel_ratio, fs)
@@ -118,7 +121,8 @@ class MultiResolutionSpectralLoss(nn.Module):
             loss = loss + F.l1_loss(s_hat.log(), s.log()) + relative_distance(s_hat, s)
             mel, floor = getattr(self, f"mel_{size}"), POWER_FLOOR**0.5
             m_hat, m = (s_hat @ mel).clamp(min=floor), (s @ mel).clamp(min=floor)
-            loss = loss + F.l1_loss(m_hat.log(), m.log()) + relative_distance(m_hat, m) / 2
+            mel_loss = F.l1_loss(m_hat.log(), m.log()) + relative_distance(m_hat, m) / 2
+            loss = loss + self.mel_weight * mel_loss
         loss = loss / len(self.fft_sizes)
         if self.waveform_weight:
             loss = loss + self.waveform_weight * relative_distance(x_hat, x, WAVEFORM_FLOOR)

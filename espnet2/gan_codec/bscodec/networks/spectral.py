@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from espnet2.gan_codec.bscodec.config import GeneratorConfig
+from espnet2.gan_codec.bscodec.networks.depthwise import depthwise
 
 GAIN_FLOOR = 1e-5  # root mean square of a group below which it is silent
 # Log gains of audio lie around -4; a channel of (ln g + 4) / 2 has about zero mean and unit
@@ -54,7 +55,7 @@ class ConvNeXtBlock(nn.Module):
         self.scale = nn.Parameter(torch.full((channels,), 0.1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.combine(x, self.depthwise(x.transpose(1, 2)).transpose(1, 2))
+        return self.combine(x, depthwise(x, self.depthwise))
 
     def combine(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Add the perceptron's view of the convolved ``y`` to the input ``x``, both (B, L, C)."""
