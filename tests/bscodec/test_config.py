@@ -75,7 +75,7 @@ def test_wrong_codec_conf(conf, expected):
     [
         ("bands", [[0, 1210], [1210, 12000]], "multiples of 75 Hz"),
         ("spectral_kernel_size", 4, "odd"),
-        ("spectral_stride", 3, "even"),
+        ("spectral_stride", 0, "positive"),
     ],
 )
 def test_wrong_spectral_params(key, value, expected):

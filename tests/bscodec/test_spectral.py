@@ -40,9 +40,10 @@ def test_groups_hold_all_bins(bins):
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_linear_paths_start_as_inverses_of_one_another(make_networks):
-    encoder, decoder = make_networks()
-    features = torch.randn(2, BINS + 1, 2 * FRAMES + 1)
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_linear_paths_start_as_inverses_of_one_another(make_networks, stride):
+    encoder, decoder = make_networks(spectral_stride=stride)
+    features = torch.randn(2, BINS + 1, stride * FRAMES + 1)
     with torch.no_grad():
         back = decoder.linear_path(encoder.linear_path(features))
     # the hop after the last whole frame is in no latent yet

@@ -202,8 +202,6 @@ class GeneratorConfig:
                 _require(whole, f"{prefix}bands[{i}]", f"multiples of {bin_hz:g} Hz", band)
             odd = self.spectral_kernel_size % 2 == 1
             _require(odd, prefix + "spectral_kernel_size", "odd", self.spectral_kernel_size)
-            even = self.spectral_stride % 2 == 0
-            _require(even, prefix + "spectral_stride", "even", self.spectral_stride)
 
     def _check_codebooks(self, prefix: str) -> None:
         key, given = prefix + "quantize_codebook_size", self.quantize_codebook_size

@@ -7,7 +7,7 @@ from espnet2.gan_codec.bscodec.engine.spectral import decoder_stream, encoder_st
 
 from .pieces import push_all, relative
 
-SHAPES = [(2, 7), (2, 1), (4, 3), (6, 5)]
+SHAPES = [(1, 7), (2, 7), (2, 1), (3, 3), (4, 3), (6, 5)]
 
 
 @pytest.mark.parametrize(("stride", "kernel"), SHAPES)

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from espnet2.gan_codec.bscodec.engine.stream import Chain, ChannelsLast, Stream
+from espnet2.gan_codec.bscodec.networks.depthwise import convolve_valid
 from espnet2.gan_codec.bscodec.networks.spectral import (
     ConvNeXtBlock,
     SpectralDecoder,
@@ -69,10 +70,6 @@ class ConvStream(Stream):
 
     def __init__(self, conv: nn.Conv1d, batch: int) -> None:
         self.conv = conv
-        self.weight = conv.weight.detach()
-        if conv.groups > 1:  # with one dimension more, it is a channels-last image's: far faster
-            weight = self.weight.unsqueeze(2)
-            self.weight = weight.contiguous(memory_format=torch.channels_last)
         (self.size,), (self.step,), (self.padding,) = conv.kernel_size, conv.stride, conv.padding
         self.buffer = conv.weight.new_zeros(batch, self.padding, conv.in_channels)
 
@@ -80,7 +77,11 @@ class ConvStream(Stream):
         return (outputs - 1) * self.step + self.size - self.padding
 
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
-        return self.convolve(self.windows(x, last))
+        x = self.windows(x, last)
+        if not x.shape[1]:
+            return x.new_zeros(len(x), 0, self.conv.out_channels)
+        # summed in the module's order: equal to the last digits
+        return F.conv1d(x.mT, self.conv.weight, self.conv.bias, self.step).mT
 
     def windows(self, x: torch.Tensor, last: bool) -> torch.Tensor:
         """Return the inputs (B, L, C) under all windows that are complete by now."""
@@ -89,14 +90,6 @@ class ConvStream(Stream):
         count = max(0, (x.shape[1] - self.size) // self.step + 1)
         self.buffer = x[:, count * self.step :].clone()
         return x[:, : (count - 1) * self.step + self.size if count else 0]
-
-    def convolve(self, x: torch.Tensor) -> torch.Tensor:
-        if not x.shape[1]:
-            return x.new_zeros(len(x), 0, self.conv.out_channels)
-        if self.conv.groups == 1:  # summed in the module's order: equal to the last digits
-            return F.conv1d(x.mT, self.weight, self.conv.bias, self.step).mT
-        image, step, groups = x.mT.unsqueeze(2), (1, self.step), self.conv.groups
-        return F.conv2d(image, self.weight, self.conv.bias, step, groups=groups).squeeze(2).mT
 
 
 class BlockStream(ConvStream):
@@ -108,7 +101,9 @@ class BlockStream(ConvStream):
 
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
         x = self.windows(x, last)
-        y = self.convolve(x)
+        if not x.shape[1]:
+            return x
+        y = convolve_valid(x, self.conv)
         return self.block.combine(x[:, self.padding : self.padding + y.shape[1]], y)
 
 

@@ -24,10 +24,15 @@ def depthwise(x: torch.Tensor, conv: nn.Conv1d) -> torch.Tensor:
         (B, L, C).
     """
     (padding,) = conv.padding
+    return convolve_valid(F.pad(x, (0, 0, padding, padding)), conv)
+
+
+def convolve_valid(x: torch.Tensor, conv: nn.Conv1d) -> torch.Tensor:
+    """Return ``conv`` without its padding: (B, L + K - 1, C), L >= 0, to (B, L, C)."""
     if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
-        return conv(x.mT).mT
+        return F.conv1d(x.mT, conv.weight, conv.bias, groups=conv.groups).mT
     dtype = conv.weight.dtype  # under autocast too: there is little to win and much to round
-    return _Depthwise.apply(F.pad(x.to(dtype), (0, 0, padding, padding)), conv.weight, conv.bias)
+    return _Depthwise.apply(x.to(dtype), conv.weight, conv.bias)
 
 
 class _Depthwise(torch.autograd.Function):

@@ -38,6 +38,16 @@ def group_sizes(bins: int, largest: int) -> list[int]:
     return [bins // groups + (i < bins % groups) for i in range(groups)]
 
 
+def resampling(stride: int) -> dict[str, int]:
+    """Arguments of the convolution that leads stride * F + 1 MDCT frames to F of codes, or back.
+
+    A frame of codes sees the MDCT frames that overlap its samples, and as many around them as
+    lie evenly.
+    """
+    kernel_size = 2 * stride + (stride % 2 == 0)
+    return {"kernel_size": kernel_size, "stride": stride, "padding": stride // 2}
+
+
 class ConvNeXtBlock(nn.Module):
     """Depthwise convolution, layer norm and a two-layer perceptron, added to the input.
 
@@ -85,13 +95,11 @@ class SpectralEncoder(nn.Module):
         features = bins + len(self.groups)
         self.embed = nn.Conv1d(features, width, kernel, padding=kernel // 2)
         self.blocks = convnext_blocks(config)
-        self.decimate = nn.Conv1d(width, width, 2 * stride + 1, stride, padding=stride // 2)
+        self.decimate = nn.Conv1d(width, width, **resampling(stride))
         self.deep_blocks = convnext_blocks(config)
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, config.hidden_dim)
-        self.linear_path = nn.Conv1d(
-            features, config.hidden_dim, 2 * stride + 1, stride, padding=stride // 2, bias=False
-        )
+        self.linear_path = nn.Conv1d(features, config.hidden_dim, **resampling(stride), bias=False)
 
     def features(self, bins: torch.Tensor) -> torch.Tensor:
         """Shapes, then log gains, (B, M, bins + groups), of coefficients (B, M, bins)."""
@@ -122,19 +130,12 @@ class SpectralDecoder(nn.Module):
         self.embed = nn.Conv1d(config.hidden_dim, width, kernel, padding=kernel // 2)
         self.embed_norm = nn.LayerNorm(width)
         self.deep_blocks = convnext_blocks(config)
-        self.interpolate = nn.ConvTranspose1d(
-            width, width, 2 * stride + 1, stride, padding=stride // 2
-        )
+        self.interpolate = nn.ConvTranspose1d(width, width, **resampling(stride))
         self.blocks = convnext_blocks(config)
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, 2 * bins)
         self.linear_path = nn.ConvTranspose1d(
-            config.hidden_dim,
-            bins + len(self.groups),
-            2 * stride + 1,
-            stride,
-            padding=stride // 2,
-            bias=False,
+            config.hidden_dim, bins + len(self.groups), **resampling(stride), bias=False
         )
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
@@ -166,9 +167,8 @@ def tie_linear_paths(encoder: SpectralEncoder, decoder: SpectralDecoder) -> None
     as an error in it costs more.  What the networks add begins small beside that.
     """
     hidden, features, taps = encoder.linear_path.weight.shape
-    stride = encoder.linear_path.stride[0]
+    (stride,), (first,) = encoder.linear_path.stride, encoder.linear_path.padding
     bins, groups = sum(encoder.groups), encoder.groups
-    first = stride // 2  # the taps that fall on the frame's own hops
     lengths = [GAIN_SPREAD * math.sqrt(size) for size in groups]
     chosen = list(range(bins, features))
     if stride * features <= hidden:
@@ -180,6 +180,7 @@ def tie_linear_paths(encoder: SpectralEncoder, decoder: SpectralDecoder) -> None
     length = torch.tensor(lengths)[None, :, None]
     encoder.linear_path.weight.zero_()
     decoder.linear_path.weight.zero_()
+    # the taps that fall on the frame's own hops
     encoder.linear_path.weight[:, chosen, first : first + stride] = directions * length
     decoder.linear_path.weight[:, chosen, first : first + stride] = directions / length
     encoder.project.weight.mul_(0.1)
