@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torchaudio.functional import melscale_fbanks
 
 from espnet2.gan_codec.bscodec.config import ConfigError
+from espnet2.gan_codec.bscodec.training.spectrogram import power_spectrogram
 from espnet2.gan_codec.shared.loss.freq_loss import MultiScaleMelSpectrogramLoss
 from espnet2.gan_tts.hifigan.loss import (
     DiscriminatorAdversarialLoss,
@@ -106,11 +107,8 @@ class MultiResolutionSpectralLoss(nn.Module):
 
     def _magnitude(self, audio: torch.Tensor, size: int) -> torch.Tensor:
         window = getattr(self, f"window_{size}")
-        spectrum = torch.stft(
-            audio, size, size // 4, window=window, pad_mode="constant", return_complex=True
-        )
-        power = spectrum.real.square() + spectrum.imag.square()
-        return power.clamp(min=POWER_FLOOR).sqrt().transpose(1, 2)
+        power = power_spectrogram(audio, window, size // 4)
+        return power.clamp(min=POWER_FLOOR).sqrt()
 
     def forward(self, audio_hat: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
         """Distance of ``audio_hat`` (B, 1, T) from ``audio`` (B, 1, T): a scalar."""
