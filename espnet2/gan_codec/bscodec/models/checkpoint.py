@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import warnings
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ def load_model(name: str, device: str = "auto") -> LoadedModel:
     where = choose_device(device)
     files = find_model(name)
     model = build_model(files.config)
+    del model.discriminator  # coding needs none
     load_generator(model, files.checkpoint)
     digest = fingerprint(
         (_GENERATOR + key, value.float().numpy())
@@ -148,7 +150,9 @@ def read_weights(checkpoint: Path) -> "dict[str, torch.Tensor]":
             if checkpoint.suffix == ".safetensors":
                 weights = load_file(checkpoint)
             else:
-                weights = torch.load(checkpoint, map_location="cpu", weights_only=True)
+                # mapped, so that weights that nobody takes are never in memory
+                mmap = zipfile.is_zipfile(checkpoint)  # torch's oldest format is none
+                weights = torch.load(checkpoint, "cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{checkpoint}: damaged, or holds more than tensors, which is refused since it "
