@@ -89,6 +89,16 @@ def test_round_trip(encoded):
     assert header_bytes + blocks <= len(data) <= header_bytes + blocks + encoded.num_blocks
 
 
+def test_stages_of_a_band_take_as_many_bytes_as_bands():
+    stages = make_encoded(edges=(0, 2000, 4000, 12000), sizes=(1024,) * 3).header
+    stages = replace(stages, bands=((0, 2000), (2000, 12000), (2000, 12000)))
+    data = bitstream.pack_header(stages)
+    assert bitstream.unpack_header(data, "a")[0] == stages
+    assert len(data) == len(
+        bitstream.pack_header(make_encoded(edges=(0, 2000, 4000, 12000), sizes=(1024,) * 3))
+    )
+
+
 @settings(max_examples=25, deadline=None)
 @given(encoded=encoded_audio(), pieces=st.lists(st.integers(0, 900), max_size=8))
 def test_writer_takes_pieces_of_any_size(tmp_path_factory, encoded, pieces):

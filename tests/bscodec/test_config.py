@@ -20,7 +20,9 @@ WRONG_GENERATOR = [
     ("quantize_codebook_size", 1, "2 to 16777216"),
     ("quantize_codebook_size", [64, 64], "3 sizes"),
     ("quantize_codebook_size", 64.0, "positive integer"),
-    ("quantize_choice", "rvq", "band_vq, band_simvq"),
+    ("quantize_choice", "pq", "band_vq, band_simvq, rvq"),
+    ("quantize_n_q", 0, "positive integer"),
+    ("quantize_dead_code_threshold", -1, "number >= 0"),
     ("hidden_dim", -1, "positive integer"),
     ("encdec_lstm", -1, ">= 0"),
     ("encdec_causal", "no", "true or false"),
@@ -81,6 +83,18 @@ def test_wrong_codec_conf(conf, expected):
 def test_wrong_spectral_params(key, value, expected):
     with pytest.raises(ConfigError, match=expected):
         BSCodec(**tiny_conf("spectral", **{key: value}))
+
+
+@pytest.mark.parametrize(
+    "changes, expected",
+    [
+        ({}, "bands: expected one band with rvq"),
+        ({"bands": [[0, 12000]], "quantize_codebook_size": [64] * 3}, "2 sizes, one a stage"),
+    ],
+)
+def test_wrong_residual_quantizer(changes, expected):
+    with pytest.raises(ConfigError, match=expected):
+        BSCodec(**tiny_conf(quantize_choice="rvq", quantize_n_q=2, **changes))
 
 
 def test_configuration_is_not_changed():

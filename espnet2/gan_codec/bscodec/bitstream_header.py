@@ -45,8 +45,9 @@ class BscHeader:
         num_samples: length of the audio in samples at ``sampling_rate``.
         sampling_rate: in Hz.
         hop_length: samples per frame of codes.
-        bands: (low, high) in Hz of each stored band, lowest first.
-        codebook_sizes: number of entries of each stored band's codebook.
+        bands: (low, high) in Hz of each stream of codes, lowest first; the stages of a residual
+            quantizer repeat theirs.
+        codebook_sizes: number of entries of each stream's codebook.
         model: tag of the model the codes belong to (at most 255 bytes of UTF-8).
         fingerprint: first 4 bytes of the SHA-256 of that model's weights, as 8 hex digits.
 
@@ -264,10 +265,11 @@ def _varint(value: int) -> bytes:
 
 def _pack_bands(bands: tuple[tuple[float, float], ...]) -> bytes:
     """The number of bands and their upper edges; both edges of each when there are gaps."""
-    edges = [0, *(high for _, high in bands)]
-    adjoining = tuple(pairwise(edges)) == tuple(tuple(band) for band in bands)
-    if adjoining and all(edge == int(edge) < 2**32 for edge in edges):
-        return bytes([len(bands)]) + b"".join(_varint(int(edge)) for edge in edges[1:])
+    edges = [high for _, high in bands]
+    if _chain(edges) == tuple(map(tuple, bands)) and all(
+        edge == int(edge) < 2**32 for edge in edges
+    ):
+        return bytes([len(bands)]) + b"".join(_varint(int(edge)) for edge in edges)
     spelled = b"".join(struct.pack("<dd", low, high) for low, high in bands)
     return bytes([_EXPLICIT_EDGES | len(bands)]) + spelled
 
@@ -277,8 +279,15 @@ def _unpack_bands(cursor: _Cursor) -> tuple[tuple[float, float], ...]:
     count = first & ~_EXPLICIT_EDGES
     if first & _EXPLICIT_EDGES:
         return tuple(struct.unpack("<dd", cursor.take(16)) for _ in range(count))
-    edges = [0, *(cursor.varint() for _ in range(count))]
-    return tuple(pairwise(edges))
+    return _chain([cursor.varint() for _ in range(count)])
+
+
+def _chain(edges: list[float]) -> tuple[tuple[float, float], ...]:
+    """Bands of these upper edges, each from the one below; an edge again is that band again."""
+    bands = []
+    for low, high in pairwise([0, *edges]):
+        bands.append(bands[-1] if bands and low == high else (low, high))
+    return tuple(bands)
 
 
 def _pack_sizes(sizes: tuple[int, ...]) -> bytes:

@@ -157,12 +157,17 @@ class BSCodec(AbsGANCodec):
 
     @property
     def num_bands(self) -> int:
-        """Number of bands, which is the number of code streams."""
+        """Number of bands."""
         return len(self.config.bands)
 
     @property
+    def streams(self) -> tuple[tuple[float, float], ...]:
+        """(low, high) in Hz of each stream of codes: one a band, or every stage of one band."""
+        return self.config.streams
+
+    @property
     def codebook_sizes(self) -> list[int]:
-        """Codes in each band's codebook."""
+        """Codes in the codebook of each stream."""
         return self.config.codebook_sizes
 
     @property
@@ -174,7 +179,7 @@ class BSCodec(AbsGANCodec):
         """ESPnet's description: fs (Hz), num_streams, frame_shift (samples), code sizes."""
         return {
             "fs": self.fs,
-            "num_streams": self.num_bands,
+            "num_streams": len(self.streams),
             "frame_shift": self.hop_length,
             "code_size_per_stream": self.codebook_sizes,
         }
@@ -340,7 +345,7 @@ class BSCodec(AbsGANCodec):
 
         Args:
             x: (B, 1, T), (B, T) or (T,) float in [-1, 1], any T >= 1.
-            bands: code only the lowest ``bands`` bands.
+            bands: code only the lowest ``bands`` bands, or stages of a residual quantizer.
 
         Returns:
             (B, N, F) int64 with F = ceil(T / hop_length).
@@ -356,14 +361,14 @@ class BSCodec(AbsGANCodec):
             raise ValueError("cannot encode empty audio")
         if not torch.isfinite(x).all():
             raise ValueError("cannot encode audio that holds NaN or infinity")
-        self._check_band_count(bands)
+        self._check_stream_count(bands)
         return self.generator.encode(x, bands)
 
     def decode(self, codes: torch.Tensor, bands: int | None = None, **kwargs: Any) -> torch.Tensor:
         """Decode codes.
 
         Args:
-            codes: (B, N, F) or (N, F) int64 of the lowest N bands.
+            codes: (B, N, F) or (N, F) int64 of the lowest N bands, or first N stages.
             bands: play only the lowest ``bands`` of them.
 
         Returns:
@@ -376,8 +381,8 @@ class BSCodec(AbsGANCodec):
             codes = codes.unsqueeze(0)
         if codes.dim() != 3 or codes.numel() == 0:
             raise ValueError(f"expected codes (B, N, F), got shape {tuple(codes.shape)}")
-        self._check_band_count(codes.shape[1])
-        self._check_band_count(bands)
+        self._check_stream_count(codes.shape[1])
+        self._check_stream_count(bands)
         codes = codes[:, :bands]
         self.check_codes(codes)
         return self.generator.decode(codes)
@@ -397,6 +402,6 @@ class BSCodec(AbsGANCodec):
         codec = self.encode(x, **kwargs)
         return {"wav": self.decode(codec)[..., : x.shape[-1]], "codec": codec}
 
-    def _check_band_count(self, bands: int | None) -> None:
-        if bands is not None and not 1 <= bands <= self.num_bands:
-            raise ValueError(f"expected 1 to {self.num_bands} bands, got {bands}")
+    def _check_stream_count(self, count: int | None) -> None:
+        if count is not None and not 1 <= count <= len(self.streams):
+            raise ValueError(f"expected 1 to {len(self.streams)} bands, got {count}")

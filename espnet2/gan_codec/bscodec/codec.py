@@ -64,8 +64,8 @@ class Codec:
 
     @property
     def bands(self) -> tuple[tuple[float, float], ...]:
-        """(low, high) in Hz, lowest first."""
-        return tuple(self.model.bands)
+        """(low, high) in Hz of each stream of codes, lowest first; stages repeat their band."""
+        return tuple(self.model.streams)
 
     def header(self, num_bands: int, num_samples: int = 0) -> BscHeader:
         """Return the header of a file with the lowest ``num_bands`` bands."""

@@ -14,7 +14,7 @@ from typing import Any
 
 FILTERBANKS = ("stft", "mdct")
 NETWORKS = ("seanet", "spectral")
-QUANTIZERS = ("band_vq", "band_simvq")
+QUANTIZERS = ("band_vq", "band_simvq", "rvq")
 DISCRIMINATORS = ("msmpmb_discriminator_params", "msstft_discriminator_params")
 
 
@@ -111,6 +111,11 @@ class GeneratorConfig:
             from the latents' principal axes; 0, as published, leaves it to the gradient.
         quantize_reseed_interval: training steps between moves of SimVQ's unused codes to
             latents that are quantized badly; 0, as published, leaves the codebook alone.
+        quantize_n_q: stages of ``quantize_choice: rvq``, which stands for one band and gives a
+            stream of codes a stage.
+        quantize_dead_code_threshold: a code of ``band_vq`` or ``rvq`` that was used by fewer
+            frames a step on average is replaced; 2, as published, suits steps that bring three
+            or more frames a code.
     """
 
     hidden_dim: int = 512
@@ -150,6 +155,8 @@ class GeneratorConfig:
     quantize_codebook_dim: int = 128
     quantize_refit_interval: int = 0
     quantize_reseed_interval: int = 0
+    quantize_n_q: int = 8
+    quantize_dead_code_threshold: float = 2
 
     @classmethod
     def from_dict(cls, params: Mapping[str, Any], sampling_rate: int) -> GeneratorConfig:
@@ -194,6 +201,7 @@ class GeneratorConfig:
         if not self.encdec_causal:
             ratio = self.decoder_trim_right_ratio
             _require(ratio == 1, prefix + "decoder_trim_right_ratio", "1.0 if not causal", ratio)
+        _number(prefix + "quantize_dead_code_threshold", self.quantize_dead_code_threshold)
         self._check_codebooks(prefix)
         if self.filterbank == "mdct":
             bin_hz = sampling_rate / (2 * self.mdct_hop)
@@ -204,19 +212,27 @@ class GeneratorConfig:
             _require(odd, prefix + "spectral_kernel_size", "odd", self.spectral_kernel_size)
 
     def _check_codebooks(self, prefix: str) -> None:
+        if self.quantize_choice == "rvq":
+            _require(len(self.bands) == 1, prefix + "bands", "one band with rvq", list(self.bands))
         key, given = prefix + "quantize_codebook_size", self.quantize_codebook_size
         if isinstance(given, tuple):
-            expected = f"one size or {len(self.bands)} sizes, one a band"
-            _require(len(given) == len(self.bands), key, expected, list(given))
+            count, unit = len(self.streams), "stage" if self.quantize_choice == "rvq" else "band"
+            expected = f"one size or {count} sizes, one a {unit}"
+            _require(len(given) == count, key, expected, list(given))
         for size in self.codebook_sizes:
             _positive_int(key, size)
             _require(2 <= size <= 2**24, key, "2 to 16777216 codes", size)
 
     @property
+    def streams(self) -> tuple[tuple[float, float], ...]:
+        """The band (low, high) that each stream of codes is of: one a band, or many of one."""
+        return self.bands * (self.quantize_n_q if self.quantize_choice == "rvq" else 1)
+
+    @property
     def codebook_sizes(self) -> list[int]:
-        """Codes in each band's codebook, lowest band first."""
+        """Codes in the codebook of each stream, lowest band or first stage first."""
         sizes = self.quantize_codebook_size
-        return list(sizes) if isinstance(sizes, tuple) else [sizes] * len(self.bands)
+        return list(sizes) if isinstance(sizes, tuple) else [sizes] * len(self.streams)
 
     @property
     def hop_length(self) -> int:

@@ -25,7 +25,7 @@ class GeneratorOutput:
         bands: the analysed bands, as waveforms.
         bands_hat: the decoded bands, as waveforms.
         quantizer_loss: scalar.
-        codes: (B, F) int64, one a band.
+        codes: (B, F) int64, one a stream.
         audio_unquantized: decoded from the latents before quantization, or ``None``.
     """
 
@@ -107,11 +107,12 @@ class BSCodecGenerator(nn.Module):
 
     @torch.no_grad()
     def encode(self, audio: torch.Tensor, bands: int | None = None) -> torch.Tensor:
-        """Code ``audio`` (B, 1, T): (B, N, F) int64, F = ceil(T / hop)."""
-        return self.quantizer.encode(self.latents(audio, bands))
+        """Code ``audio`` (B, 1, T): (B, N, F) int64, F = ceil(T / hop), N streams or ``bands``."""
+        # stages of one band are coded together: the slice is for them
+        return self.quantizer.encode(self.latents(audio, bands))[:, :bands]
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """Decode (B, N, F) codes of the lowest N bands: (B, 1, F * hop)."""
+        """Decode (B, N, F) codes of the first N streams: (B, 1, F * hop)."""
         return self.filterbank.synthesis(self._decode(self.quantizer.decode(codes)))
 
     # ESPnet's encode_continuous and decode_continuous call these two by name.

@@ -32,9 +32,12 @@ class _Coder(Stream):
 
     def __init__(self, model: torch.nn.Module, batch: int, bands: int | None) -> None:
         self.model = model
-        self.num_bands = model.num_bands if bands is None else bands
-        if not 1 <= self.num_bands <= model.num_bands:
-            raise ValueError(f"expected 1 to {model.num_bands} bands, got {bands}")
+        count = len(model.streams)
+        self.num_streams = count if bands is None else bands
+        if not 1 <= self.num_streams <= count:
+            raise ValueError(f"expected 1 to {count} bands, got {bands}")
+        # of the streams of codes; stages of a residual quantizer have one band together
+        self.num_bands = min(self.num_streams, model.num_bands)
         self.batch = batch
         self.hop_length = model.hop_length
         self.device = next(model.parameters()).device
@@ -112,7 +115,7 @@ class StreamEncoder(_Coder):
         self.taken += x.shape[1]
         bands = self.analysis.push(x.unsqueeze(1), last).split(self.channels, dim=1)
         latents = [s.push(band, last) for s, band in zip(self.encoders, bands, strict=True)]
-        return self.model.generator.quantizer.encode(latents)
+        return self.model.generator.quantizer.encode(latents)[:, : self.num_streams]
 
     def flush(self) -> torch.Tensor:
         """End the stream: return the codes (B, N, f) that are left."""
@@ -168,10 +171,10 @@ class StreamDecoder(_Coder):
             ValueError: another shape, codes outside of a codebook, or a stream that has ended.
         """
         codes = torch.as_tensor(codes, device=self.device)
-        if codes.dim() != 3 or len(codes) != self.batch or codes.shape[1] < self.num_bands:
-            expected, got = f"({self.batch}, {self.num_bands}, f)", tuple(codes.shape)
+        if codes.dim() != 3 or len(codes) != self.batch or codes.shape[1] < self.num_streams:
+            expected, got = f"({self.batch}, {self.num_streams}, f)", tuple(codes.shape)
             raise ValueError(f"expected codes {expected}, got shape {got}")
-        codes = codes[:, : self.num_bands]
+        codes = codes[:, : self.num_streams]
         self.model.check_codes(codes)
         self._go_on(last)
         latents = self.model.generator.quantizer.decode(codes)
@@ -186,7 +189,7 @@ class StreamDecoder(_Coder):
         With ``num_samples``, cut so that this many have been given out in all.  A causal codec
         may have given out up to hop_length - 1 more by then, which are the caller's to drop.
         """
-        codes = torch.zeros(self.batch, self.num_bands, 0, dtype=torch.long)
+        codes = torch.zeros(self.batch, self.num_streams, 0, dtype=torch.long)
         before = self.given
         audio = self.push(codes, last=True)
         return audio if num_samples is None else audio[:, : max(0, num_samples - before)]

@@ -1,6 +1,7 @@
-"""Per-band vector quantizers: latents to indices and back."""
+"""Vector quantizers, one a band or several in a row: latents to indices and back."""
 
 from espnet2.gan_codec.bscodec.config import GeneratorConfig
+from espnet2.gan_codec.bscodec.quantizers.rvq import ResidualVQ
 from espnet2.gan_codec.bscodec.quantizers.simvq import BandSimVQ
 from espnet2.gan_codec.bscodec.quantizers.vq import BandVQ
 
@@ -11,7 +12,8 @@ def build_quantizer(config: GeneratorConfig):
     if config.quantize_choice == "band_simvq":
         intervals = (config.quantize_refit_interval, config.quantize_reseed_interval)
         return BandSimVQ(*arguments, *intervals)
-    return BandVQ(*arguments)
+    kind = ResidualVQ if config.quantize_choice == "rvq" else BandVQ
+    return kind(*arguments, config.quantize_dead_code_threshold)
 
 
-__all__ = ["BandSimVQ", "BandVQ", "build_quantizer"]
+__all__ = ["BandSimVQ", "BandVQ", "ResidualVQ", "build_quantizer"]

@@ -17,6 +17,40 @@ KMEANS_ITERATIONS = 50
 DEAD_CODE_THRESHOLD = 2
 
 
+def vector_quantization(dim: int, size: int, codebook_dim: int, threshold: float):
+    """ESPnet's quantizer of ``size`` codes, set up as the published models have it."""
+    return VectorQuantization(
+        dim=dim,
+        codebook_size=size,
+        codebook_dim=codebook_dim,
+        decay=EMA_DECAY,
+        kmeans_init=True,
+        kmeans_iters=KMEANS_ITERATIONS,
+        threshold_ema_dead_code=threshold,
+    )
+
+
+def quantize(
+    layer: VectorQuantization, x: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Let a layer's codebook quantize, and in training learn from, vectors (B, F, d).
+
+    Returns:
+        quantized (B, F, d) without gradient, codes (B, F), and the commitment loss, which is 0
+        outside of training, as ESPnet's quantizer has it.
+    """
+    quantized, indices = layer._codebook(x)
+    quantized = quantized.detach()
+    return quantized, indices, F.mse_loss(x, quantized) if layer.training else x.new_zeros(())
+
+
+def search(layer: VectorQuantization, x: torch.Tensor) -> torch.Tensor:
+    """Nearest codes (B, F) of vectors (B, F, d) in a layer's codebook."""
+    codebook = layer.codebook
+    frames = x.reshape(-1, x.shape[-1])
+    return nearest_codes(frames, codebook, codebook.pow(2).sum(1) / 2).view(x.shape[:-1])
+
+
 class BandVQ(nn.Module):
     """One Euclidean vector quantizer a band.
 
@@ -25,21 +59,19 @@ class BandVQ(nn.Module):
         codebook_dim: dimension of the codebooks; if it is not ``dim``, linear projections
             stand on both sides of each.
         dim: dimension of the latents.
+        threshold: a code that was used by fewer frames a step on average is replaced.
     """
 
-    def __init__(self, codebook_sizes: Sequence[int], codebook_dim: int, dim: int) -> None:
+    def __init__(
+        self,
+        codebook_sizes: Sequence[int],
+        codebook_dim: int,
+        dim: int,
+        threshold: float = DEAD_CODE_THRESHOLD,
+    ) -> None:
         super().__init__()
         layers = [
-            VectorQuantization(
-                dim=dim,
-                codebook_size=size,
-                codebook_dim=codebook_dim,
-                decay=EMA_DECAY,
-                kmeans_init=True,
-                kmeans_iters=KMEANS_ITERATIONS,
-                threshold_ema_dead_code=DEAD_CODE_THRESHOLD,
-            )
-            for size in codebook_sizes
+            vector_quantization(dim, size, codebook_dim, threshold) for size in codebook_sizes
         ]
         # ModuleDict only for the published state-dict names, quantizer.vq.layers.<i>
         self.vq = nn.ModuleDict({"layers": nn.ModuleList(layers)})
@@ -51,15 +83,9 @@ class BandVQ(nn.Module):
     def _quantize(
         self, layer: VectorQuantization, x: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """One band: (B, D, F) to quantized (B, D, F), codes (B, F) and commitment loss.
-
-        The loss is 0 outside of training, as ESPnet's quantizer has it.
-        """
+        """One band: (B, D, F) to quantized (B, D, F), codes (B, F) and commitment loss."""
         projected = layer.project_in(x.transpose(1, 2))
-        quantized, indices = layer._codebook(projected)
-        commitment = projected.new_zeros(())
-        if self.training:
-            commitment = F.mse_loss(projected, quantized.detach())
+        quantized, indices, commitment = quantize(layer, projected)
         # straight through the codebook alone, so that project_out is trained too
         quantized = projected + (quantized - projected).detach()
         return layer.project_out(quantized).transpose(1, 2), indices, commitment
@@ -76,13 +102,10 @@ class BandVQ(nn.Module):
     @in_float32
     def encode(self, latents: Sequence[torch.Tensor]) -> torch.Tensor:
         """Latents of the lowest bands, (B, D, F) each, to codes (B, N, F) int64."""
-        codes = []
-        for layer, x in zip(self.layers, latents, strict=False):
-            projected = layer.project_in(x.transpose(1, 2))
-            embed = layer.codebook
-            frames = projected.reshape(-1, projected.shape[-1])
-            indices = nearest_codes(frames, embed, embed.pow(2).sum(1) / 2)
-            codes.append(indices.view(projected.shape[:-1]))
+        codes = [
+            search(layer, layer.project_in(x.transpose(1, 2)))
+            for layer, x in zip(self.layers, latents, strict=False)
+        ]
         return torch.stack(codes, dim=1)
 
     @in_float32
