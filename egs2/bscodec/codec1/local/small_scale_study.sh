@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Train small codecs that differ in the band split and the quantizer alone, score them, and draw
+# the table and the curves of docs/small_scale_study.md. Finished work is not done again.
+set -euo pipefail
+
+dumpdir=dump/raw
+outdir=exp/small_scale_study
+seeds="1 2 3"
+systems="simvq_3band vq_4band rvq_1band encodec"
+domains="speech sound music"
+speech_metrics=mel,STFT,PESQ,STOI
+other_metrics=mel,STFT
+stage=1
+stop_stage=3
+train_args=
+
+help_message="Usage: $0 [options]
+
+Stages: 1 train, 2 code and score the test sets, 3 table and curves. Needs the extra [score].
+
+  --dumpdir         folder of train_mix, valid_small and test_<domain>  (default: ${dumpdir})
+  --outdir          all that is made                                    (default: ${outdir})
+  --seeds           of training                                         (default: ${seeds})
+  --systems         files of conf/study       (default: ${systems})
+  --domains         test sets                                           (default: ${domains})
+  --speech_metrics  as bscodec score --metrics       (default: ${speech_metrics})
+  --other_metrics   of sound and music                             (default: ${other_metrics})
+  --stage, --stop_stage                                                 (default: ${stage}, ${stop_stage})
+  --train_args      more of gan_codec_train's, for a trial"
+
+. utils/parse_options.sh
+. utils/common.sh
+. ./path.sh
+
+train() { # SYSTEM SEED
+    local dir=${outdir}/train/$1-$2 config=conf/study/$1.yaml set
+    local -a data=() more=()
+    words more "${train_args}"
+    for set in train_mix valid_small; do
+        need "${dumpdir}/${set}/wav.scp" "the card of bscodec-mini has the commands that make it"
+        data+=("--${set%_*}_data_path_and_name_and_type" "${dumpdir}/${set}/wav.scp,audio,sound")
+        data+=("--${set%_*}_shape_file" "${dumpdir}/${set}/utt2num_samples")
+    done
+    begin "${dir}" "seed $2 ${train_args}" conf/study/train.yaml "${config}" \
+        "${dumpdir}"/{train_mix,valid_small}/utt2num_samples || return 0
+    clear_folder "${dir}"
+    log "training $1, seed $2"
+    python3 -m espnet2.bin.gan_codec_train --config conf/study/train.yaml \
+        --codec_conf "generator_params=$(<"${config}")" --seed "$2" --ngpu 0 "${data[@]}" \
+        --output_dir "${dir}" "${more[@]}" >"${dir}/console.log" 2>&1 ||
+        die "training failed: see ${dir}/console.log"
+    finish "${dir}"
+}
+
+score() { # SYSTEM SEED
+    local model=${outdir}/train/$1-$2 dir=${outdir}/score/$1-$2 domain ref metrics
+    [ -e "${model}/.done" ] || return 0
+    begin "${dir}" "${speech_metrics} ${other_metrics}" "${model}/latest.pth" || return 0
+    [ "${inputs_changed}" = false ] || clear_folder "${dir}"
+    log "scoring $1, seed $2"
+    for domain in ${domains}; do
+        ref=${dumpdir}/test_${domain}/audio
+        metrics=${other_metrics}
+        [ "${domain}" != speech ] || metrics=${speech_metrics}
+        bscodec encode "${ref}" -o "${dir}/coded/${domain}" --model "${model}/latest.pth"
+        bscodec decode "${dir}/coded/${domain}" -o "${dir}/decoded/${domain}" \
+            --model "${model}/latest.pth"
+        bscodec score --ref "${ref}" --hyp "$1=${dir}/decoded/${domain}" \
+            --codes "$1=${dir}/coded/${domain}" --domain "${domain}" --metrics "${metrics}" \
+            --outdir "${dir}/${domain}" --no-report
+    done >"${dir}/console.log" 2>&1 || die "scoring failed: see ${dir}/console.log"
+    finish "${dir}"
+}
+
+if [ "${stage}" -le 1 ] && [ "${stop_stage}" -ge 1 ]; then
+    for seed in ${seeds}; do
+        for system in ${systems}; do
+            train "${system}" "${seed}"
+        done
+    done
+fi
+if [ "${stage}" -le 2 ] && [ "${stop_stage}" -ge 2 ]; then
+    for seed in ${seeds}; do
+        for system in ${systems}; do
+            score "${system}" "${seed}"
+        done
+    done
+fi
+if [ "${stage}" -le 3 ] && [ "${stop_stage}" -ge 3 ]; then
+    local/study_table.py "${outdir}" >"${outdir}/table.md.part"
+    mv "${outdir}/table.md.part" "${outdir}/table.md"
+    local/study_curves.py "${outdir}" "${outdir}/curves.png"
+    log "${outdir}/table.md, ${outdir}/curves.png"
+fi

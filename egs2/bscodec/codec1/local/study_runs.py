@@ -1,0 +1,106 @@
+"""The trained and scored systems of small_scale_study.sh, as they lie on disk."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import yaml
+from corpus_sets import CorpusError
+
+NAMES = {
+    "simvq_3band": "(a) 3 bands, SimVQ",
+    "vq_4band": "(b) 4 bands, VQ",
+    "simvq_4band": "(b') 4 bands, SimVQ",
+    "rvq_1band": "(c) no split, RVQ",
+    "encodec": "(d) EnCodec, RVQ",
+}
+DOMAINS = ("speech", "sound", "music")
+PROGRESS = re.compile(r":train:\d+-(\d+)batch: .*? spectral_loss=([\d.e+-]+),")
+RESULTS = re.compile(r"\[train\].*?total_count=(\d+), \[valid\].*? spectral_loss=([\d.e+-]+),")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One system trained with one seed.
+
+    Attributes:
+        system: name of its file in conf/study.
+        training, scores: its folders; the second may not exist yet.
+    """
+
+    system: str
+    seed: int
+    training: Path
+    scores: Path
+
+    @cached_property
+    def log(self) -> str:
+        return (self.training / "console.log").read_text(encoding="utf-8")
+
+    @property
+    def curve(self) -> list[tuple[int, float]]:
+        """(update, spectral loss in training) of every stretch of the log, at its end."""
+        return [(int(update), float(loss)) for update, loss in PROGRESS.findall(self.log)]
+
+    @property
+    def results(self) -> tuple[int, float]:
+        """Updates, and the spectral loss of the validation clips after them."""
+        found = RESULTS.search(self.log)
+        if not found:
+            raise CorpusError(f"{self.training}: its log has no results of an epoch")
+        return int(found[1]), float(found[2])
+
+    def build(self):
+        """Return the untrained model of its config."""
+        from espnet2.gan_codec.bscodec import BSCodec
+
+        config = yaml.safe_load((self.training / "config.yaml").read_text(encoding="utf-8"))
+        return BSCodec(**config["codec_conf"])
+
+    def values(self, domain: str) -> dict[str, dict[str, float]]:
+        """Metric to clip to value."""
+        text = (self.scores / domain / "utterances.json").read_text(encoding="utf-8")
+        values: dict[str, dict[str, float]] = defaultdict(dict)
+        for outcome in json.loads(text)["outcomes"]:
+            for metric, value in outcome["values"].items():
+                values[metric][outcome["task"]["name"]] = value
+        return dict(values)
+
+    def summary(self, domain: str) -> dict:
+        """The one system of ``summary.json``."""
+        text = (self.scores / domain / "summary.json").read_text(encoding="utf-8")
+        (system,) = json.loads(text)["systems"].values()
+        return system
+
+
+def find_runs(folder: Path, kind: str) -> dict[str, list[Run]]:
+    """Runs by system, in the order of NAMES, of which the ``kind`` (train, score) is finished.
+
+    Raises:
+        CorpusError: there are none.
+    """
+    runs = defaultdict(list)
+    for done in sorted(folder.glob(f"{kind}/*/.done")):
+        system, _, seed = done.parent.name.rpartition("-")
+        name = done.parent.name
+        runs[system].append(
+            Run(system, int(seed), folder / "train" / name, folder / "score" / name)
+        )
+    if not runs:
+        raise CorpusError(f"{folder}: no {kind} folder is finished")
+    known = [*NAMES, *(system for system in runs if system not in NAMES)]
+    return {system: runs[system] for system in known if system in runs}
+
+
+def by_clip(runs: Sequence[Run], domain: str, metric: str) -> dict[str, float]:
+    """Clip to value, the mean over the runs, of clips that all of them have a value for."""
+    tables = [run.values(domain).get(metric, {}) for run in runs]
+    shared = set.intersection(*map(set, tables))
+    return {clip: float(np.mean([table[clip] for table in tables])) for clip in sorted(shared)}
