@@ -73,7 +73,7 @@ def test_level_moves_the_log_gains_and_nothing_else(make_networks):
     quiet, loud = encoder.features(bins), encoder.features(100 * bins)
     assert torch.allclose(quiet[..., :20], loud[..., :20], atol=1e-5)
     step = torch.tensor(100.0).log() / GAIN_SPREAD
-    assert torch.allclose(loud[..., 20:] - quiet[..., 20:], step.expand(1, 7, 2), atol=1e-5)
+    assert torch.allclose(loud[..., 20:] - quiet[..., 20:], step.expand(1, 7, 22), atol=1e-5)
 
 
 def test_silence_and_the_loudest_input_stay_finite(make_networks):

@@ -33,7 +33,10 @@ def encoder_stream(encoder: SpectralEncoder, batch: int) -> Stream:
             Pointwise(lambda x: encoder.project(encoder.norm(x))),
         ]
     )
-    both = SideBySide(networks, ConvStream(encoder.linear_path, batch), torch.add)
+    direct = Chain(
+        [Pointwise(lambda x: x[..., : encoder.coded]), ConvStream(encoder.linear_path, batch)]
+    )
+    both = SideBySide(networks, direct, torch.add)
     return ChannelsLast([Pointwise(encoder.features), both])
 
 

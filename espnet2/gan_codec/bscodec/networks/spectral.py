@@ -92,30 +92,42 @@ class SpectralEncoder(nn.Module):
         width, kernel = config.spectral_channels, config.spectral_kernel_size
         stride = config.spectral_stride
         self.groups = group_sizes(bins, config.spectral_gain_bins)
-        features = bins + len(self.groups)
-        self.embed = nn.Conv1d(features, width, kernel, padding=kernel // 2)
+        self.coded = bins + len(self.groups)
+        self.embed = nn.Conv1d(self.coded + bins, width, kernel, padding=kernel // 2)
         self.blocks = convnext_blocks(config)
         self.decimate = nn.Conv1d(width, width, **resampling(stride))
         self.deep_blocks = convnext_blocks(config)
         self.norm = nn.LayerNorm(width)
         self.project = nn.Linear(width, config.hidden_dim)
-        self.linear_path = nn.Conv1d(features, config.hidden_dim, **resampling(stride), bias=False)
+        self.linear_path = nn.Conv1d(
+            self.coded, config.hidden_dim, **resampling(stride), bias=False
+        )
 
     def features(self, bins: torch.Tensor) -> torch.Tensor:
-        """Shapes, then log gains, (B, M, bins + groups), of coefficients (B, M, bins)."""
+        """What the networks see of coefficients (B, M, bins).
+
+        Returns:
+            (B, M, coded + bins): shapes and log gains, the first ``coded`` channels, which the
+            linear path takes; then every bin's own log magnitude, since a bin far below its
+            group's gain is next to nothing in the shape.
+        """
         shapes, gains = [], []
         for group in bins.split(self.groups, dim=2):
             power = group.square().mean(2, keepdim=True)
             gain = power.clamp(min=GAIN_FLOOR**2).sqrt()
             shapes.append(group / gain)
-            gains.append((gain.log() - GAIN_CENTRE) / GAIN_SPREAD)
-        return torch.cat(shapes + gains, dim=2)
+            gains.append(_log_gain(gain))
+        return torch.cat([*shapes, *gains, _log_gain(bins.abs().clamp(min=GAIN_FLOOR))], dim=2)
 
     def forward(self, bins: torch.Tensor) -> torch.Tensor:
         features = self.features(bins.mT).mT
         x = self.blocks(self.embed(features).mT)
         x = self.deep_blocks(self.decimate(x.mT).mT)
-        return self.project(self.norm(x)).mT + self.linear_path(features)
+        return self.project(self.norm(x)).mT + self.linear_path(features[:, : self.coded])
+
+
+def _log_gain(gain: torch.Tensor) -> torch.Tensor:
+    return (gain.log() - GAIN_CENTRE) / GAIN_SPREAD
 
 
 class SpectralDecoder(nn.Module):
