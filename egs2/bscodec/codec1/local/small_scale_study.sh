@@ -6,7 +6,7 @@ set -euo pipefail
 dumpdir=dump/raw
 outdir=exp/small_scale_study
 seeds="1 2 3"
-systems="simvq_3band vq_4band rvq_1band encodec"
+systems="simvq_3band vq_4band rvq_1band encodec simvq_4band rvq_1band_mel"
 domains="speech sound music"
 speech_metrics=mel,STFT,PESQ,STOI
 other_metrics=mel,STFT
@@ -46,7 +46,7 @@ train() { # SYSTEM SEED
     clear_folder "${dir}"
     log "training $1, seed $2"
     python3 -m espnet2.bin.gan_codec_train --config conf/study/train.yaml \
-        --codec_conf "generator_params=$(<"${config}")" --seed "$2" --ngpu 0 "${data[@]}" \
+        --codec_conf "$(<"${config}")" --seed "$2" --ngpu 0 "${data[@]}" \
         --output_dir "${dir}" "${more[@]}" >"${dir}/console.log" 2>&1 ||
         die "training failed: see ${dir}/console.log"
     finish "${dir}"
@@ -62,12 +62,8 @@ score() { # SYSTEM SEED
         ref=${dumpdir}/test_${domain}/audio
         metrics=${other_metrics}
         [ "${domain}" != speech ] || metrics=${speech_metrics}
-        bscodec encode "${ref}" -o "${dir}/coded/${domain}" --model "${model}/latest.pth"
-        bscodec decode "${dir}/coded/${domain}" -o "${dir}/decoded/${domain}" \
-            --model "${model}/latest.pth"
-        bscodec score --ref "${ref}" --hyp "$1=${dir}/decoded/${domain}" \
-            --codes "$1=${dir}/coded/${domain}" --domain "${domain}" --metrics "${metrics}" \
-            --outdir "${dir}/${domain}" --no-report
+        bscodec score --ref "${ref}" --peer "bscodec:${model}/latest.pth" --domain "${domain}" \
+            --metrics "${metrics}" --outdir "${dir}/${domain}" --no-report
     done >"${dir}/console.log" 2>&1 || die "scoring failed: see ${dir}/console.log"
     finish "${dir}"
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw the training curves of small_scale_study.sh: the spectral loss by updates.
+"""Draw the training curves of small_scale_study.sh: loss by updates, a panel a kind of loss.
 
 study_curves.py exp/small_scale_study curves.png
 """
@@ -14,6 +14,8 @@ import numpy as np
 from corpus_sets import run_script
 from study_runs import NAMES, Run, find_runs
 
+SKIPPED = 2  # points at the start that may lie outside of the picture
+
 
 def curves(runs: list[Run]) -> tuple[np.ndarray, np.ndarray]:
     """Updates (n,), and the loss (runs, n) there, as far as all runs go."""
@@ -27,23 +29,23 @@ def draw(args: argparse.Namespace) -> None:
     """Write the picture: the mean over seeds, and their range as a shade."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    panel = figure.subplots()
-    top = 0.0
-    for i, (system, runs) in enumerate(find_runs(args.folder, "train").items()):
-        updates, losses = curves(runs)
-        mean = losses.mean(0)
-        top = max(top, mean[2:].max())
-        panel.plot(
-            updates, mean, color=f"C{i}", label=f"{NAMES.get(system, system)} ({len(runs)})"
-        )
-        panel.fill_between(
-            updates, losses.min(0), losses.max(0), color=f"C{i}", alpha=0.2, linewidth=0
-        )
-    panel.set(xlabel="updates", ylabel="spectral loss in training")
-    panel.set_ylim(top=1.05 * top)  # the first stretch is far above
-    panel.grid(True, alpha=0.3)
-    panel.legend(frameon=False, title="system (seeds)")
+    systems = find_runs(args.folder, "train")
+    kinds = list(dict.fromkeys(runs[0].loss for runs in systems.values()))
+    figure = Figure(figsize=(5 * len(kinds), 4), layout="constrained")
+    for kind, panel in zip(kinds, figure.subplots(1, len(kinds), squeeze=False)[0], strict=True):
+        top = 0.0
+        for i, (system, runs) in enumerate(systems.items()):
+            if runs[0].loss != kind:
+                continue
+            updates, losses = curves(runs)
+            low, mean, high = losses.min(0), losses.mean(0), losses.max(0)
+            top = max(top, mean[SKIPPED:].max())
+            name = f"{NAMES.get(system, system)}, {len(runs)} seed{'s'[: len(runs) - 1]}"
+            panel.plot(updates, mean, color=f"C{i}", label=name)
+            panel.fill_between(updates, low, high, color=f"C{i}", alpha=0.2, linewidth=0)
+        panel.set(xlabel="updates", ylabel=f"{kind} loss in training", ylim=(None, 1.05 * top))
+        panel.grid(True, alpha=0.3)
+        panel.legend(frameon=False, fontsize="small")
     figure.savefig(args.picture, dpi=110)
 
 

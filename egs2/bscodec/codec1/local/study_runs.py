@@ -20,10 +20,14 @@ NAMES = {
     "simvq_4band": "(b') 4 bands, SimVQ",
     "rvq_1band": "(c) no split, RVQ",
     "encodec": "(d) EnCodec, RVQ",
+    "rvq_1band_mel": "(c') no split, RVQ, losses of (d)",
 }
 DOMAINS = ("speech", "sound", "music")
-PROGRESS = re.compile(r":train:\d+-(\d+)batch: .*? spectral_loss=([\d.e+-]+),")
-RESULTS = re.compile(r"\[train\].*?total_count=(\d+), \[valid\].*? spectral_loss=([\d.e+-]+),")
+# the loss that training is about, of whichever kind
+PROGRESS = re.compile(r":train:\d+-(\d+)batch: .*? (spectral|mel)_loss=([\d.e+-]+),")
+RESULTS = re.compile(
+    r"\[train\].*?total_count=(\d+), \[valid\].*? (?:spectral|mel)_loss=([\d.e+-]+),"
+)
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,18 @@ class Run:
         return (self.training / "console.log").read_text(encoding="utf-8")
 
     @property
+    def loss(self) -> str:
+        """Which loss the run was trained by: spectral or mel."""
+        return PROGRESS.search(self.log)[2]
+
+    @property
     def curve(self) -> list[tuple[int, float]]:
-        """(update, spectral loss in training) of every stretch of the log, at its end."""
-        return [(int(update), float(loss)) for update, loss in PROGRESS.findall(self.log)]
+        """(update, loss in training) of every stretch of the log, at its end."""
+        return [(int(update), float(loss)) for update, _, loss in PROGRESS.findall(self.log)]
 
     @property
     def results(self) -> tuple[int, float]:
-        """Updates, and the spectral loss of the validation clips after them."""
+        """Updates, and the loss of the validation clips after them."""
         found = RESULTS.search(self.log)
         if not found:
             raise CorpusError(f"{self.training}: its log has no results of an epoch")

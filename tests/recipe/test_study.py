@@ -1,0 +1,84 @@
+"""The small-scale study: trained and scored systems become a table, and are not made again."""
+
+import json
+
+import pytest
+import study_table
+from study_runs import by_clip, find_runs
+from trial import copy_recipe, run, write_tone
+
+LOG = """
+1epoch:train:1-2batch: vq_loss=1.0, spectral_loss=4.000, loss=5.0
+1epoch:train:3-4batch: vq_loss=1.0, spectral_loss=3.5e+00, loss=5.0
+1epoch results: [train] spectral_loss=3.750, total_count=5, [valid] spectral_loss=3.250, loss=1
+"""
+
+
+def fake(folder, system, seed, values):
+    """A scored run: one domain, one metric, values by clip."""
+    run_folder = folder / "train" / f"{system}-{seed}"
+    scores = folder / "score" / f"{system}-{seed}"
+    for made in (run_folder, scores / "speech"):
+        made.mkdir(parents=True)
+    (run_folder / "console.log").write_text(LOG)
+    (scores / ".done").touch()
+    for domain in ("speech", "sound", "music"):
+        (scores / domain).mkdir(exist_ok=True)
+        outcomes = [{"task": {"name": c}, "values": {"mel": v}} for c, v in values.items()]
+        outcomes = outcomes if domain == "speech" else []
+        (scores / domain / "utterances.json").write_text(json.dumps({"outcomes": outcomes}))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    fake(tmp_path, "simvq_3band", 1, {"x": 1.0, "y": 3.0})
+    fake(tmp_path, "simvq_3band", 2, {"x": 2.0, "y": 4.0, "z": 9.0})
+    fake(tmp_path, "encodec", 1, {"x": 2.0, "y": 4.0, "z": 5.0})
+    (tmp_path / "train" / "rvq_1band-1").mkdir()  # not finished
+    return tmp_path
+
+
+def test_runs_are_found_and_their_logs_read(folder):
+    runs = find_runs(folder, "score")
+    assert {s: [r.seed for r in ours] for s, ours in runs.items()} == {
+        "simvq_3band": [1, 2],
+        "encodec": [1],
+    }
+    first = runs["encodec"][0]
+    assert first.curve == [(2, 4.0), (4, 3.5)] and first.results == (5, 3.25)
+
+
+def test_clips_are_averaged_over_seeds_and_differences_paired(folder):
+    runs = find_runs(folder, "score")
+    assert by_clip(runs["simvq_3band"], "speech", "mel") == {"x": 1.5, "y": 3.5}
+    (title, _, only) = study_table.differences_table(runs)
+    assert "minus (a)" in title and "speech mel" in title
+    assert "+0.500 (+0.500 to +0.500)" in only
+
+
+def test_an_empty_folder_is_refused_in_one_line(tmp_path, capsys):
+    assert study_table.main([str(tmp_path)]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.long
+def test_the_whole_study_in_small(tmp_path):
+    recipe = copy_recipe(tmp_path)
+    for name in ("train_mix", "valid_small"):
+        samples = write_tone(tmp_path / f"dump/{name}/a.wav", 1.5)
+        (tmp_path / f"dump/{name}/wav.scp").write_text(f"a {tmp_path}/dump/{name}/a.wav\n")
+        (tmp_path / f"dump/{name}/utt2num_samples").write_text(f"a {samples}\n")
+    for domain in ("speech", "sound", "music"):
+        write_tone(tmp_path / f"dump/test_{domain}/audio/{domain}.wav", 1)
+    command = ["local/small_scale_study.sh", "--dumpdir", tmp_path / "dump", "--outdir", "exp/s"]
+    command += ["--systems", "rvq_1band", "--seeds", "1", "--speech_metrics", "mel,STFT"]
+    command += ["--train_args", "--num_iters_per_epoch 2 --batch_size 1 --log_interval 1"]
+    run(recipe, *command)
+    text = (recipe / "exp/s/table.md").read_text()
+    assert "(c) no split, RVQ" in text and "music STFT" in text
+    assert (recipe / "exp/s/curves.png").stat().st_size > 1000
+    checkpoint = recipe / "exp/s/train/rvq_1band-1/latest.pth"
+    before = checkpoint.stat().st_mtime_ns
+    again = run(recipe, *command)
+    assert checkpoint.stat().st_mtime_ns == before
+    assert "training" not in again.stdout and "scoring" not in again.stdout
