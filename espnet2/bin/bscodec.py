@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from espnet2.gan_codec.bscodec.commands.jobs import UsageError, one_line
 
-COMMANDS = ("encode", "decode", "tokenize", "info", "models", "demo", "score")
+COMMANDS = ("encode", "decode", "tokenize", "info", "models", "export", "demo", "score")
 _PACKAGE = "espnet2.gan_codec.bscodec.commands"
 
 

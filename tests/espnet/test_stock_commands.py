@@ -144,6 +144,29 @@ def test_python_api_and_pack(data, experiment):
     assert "meta.yaml" in names and any(n.endswith(".pth") for n in names)
 
 
+def test_three_forms_of_the_default_model_agree_sample_for_sample(data):
+    from espnet2.bin.gan_codec_inference import AudioCoding
+    from espnet2.gan_codec.bscodec import Codec
+
+    stock("bscodec", "export", "bscodec-mini", "-o", "mini", "--archive", cwd=data)
+    zipfile.ZipFile(data / "mini" / "bscodec-mini.zip").extractall(data / "unpacked")
+    names = sorted(path.name for path in (data / "unpacked").iterdir())
+    assert names == ["bscodec-mini.pth", "config.yaml", "meta.yaml"]
+
+    audio = torch.from_numpy(soundfile.read(data / "utt2.wav", dtype="float32")[0])
+    packaged, unpacked = (
+        Codec.from_pretrained(name, device="cpu")
+        for name in ("bscodec-mini", str(data / "unpacked"))
+    )
+    assert packaged.fingerprint == unpacked.fingerprint
+    encoded = [codec.encode(audio.numpy(), RATE) for codec in (packaged, unpacked)]
+    expected = packaged.decode(encoded[0])
+    np.testing.assert_array_equal(unpacked.decode(encoded[1]), expected)
+    coding = AudioCoding(data / "mini" / "config.yaml", data / "mini" / "bscodec-mini.pth")
+    resynthesized = coding(audio)["resyn_audio"][: len(audio)]
+    np.testing.assert_array_equal(resynthesized.numpy(), expected.reshape(-1))
+
+
 def test_a_wrong_checkpoint_is_refused_by_stock_loading(data, experiment):
     from espnet2.bin.gan_codec_inference import AudioCoding
 

@@ -1,13 +1,15 @@
 """Make the forms in which a trained model is given away; all have the same fingerprint."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import yaml
 
 from espnet2.gan_codec.bscodec.files import whole_file
 from espnet2.gan_codec.bscodec.models.checkpoint import load_model
-from espnet2.gan_codec.bscodec.models.resolver import CONFIG, find_model, read_yaml
+from espnet2.gan_codec.bscodec.models.resolver import CONFIG, ModelError, find_model, read_yaml
 
 
 def package_model(name: str, folder: str | os.PathLike, half: bool = True) -> str:
@@ -55,3 +57,44 @@ def export_checkpoint(name: str, path: str | os.PathLike) -> str:
     with whole_file(path) as temporary:
         torch.save({f"codec.generator.{key}": v for key, v in weights.items()}, temporary)
     return loaded.fingerprint
+
+
+def export_experiment(name: str, folder: str | os.PathLike, archive: bool = False) -> str:
+    """Write a model as stock ESPnet has it: ``config.yaml`` and ``<tag>.pth`` in ``folder``.
+
+    ``gan_codec_inference`` takes the two as ``--train_config`` and ``--model_file``.  The config
+    is the model's own over ESPnet's defaults, for a stock ESPnet wants every key.
+
+    Args:
+        name: as for ``load_model``.
+        folder: made if needed.
+        archive: also write ``<tag>.zip``, which the model zoo unpacks by its ``meta.yaml``.
+
+    Returns:
+        The model's fingerprint, which all of these forms have.
+    """
+    from espnet2.tasks.gan_codec import GANCodecTask
+
+    files, folder = find_model(name), Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config, checkpoint = folder / CONFIG, folder / f"{files.tag}.pth"
+    fingerprint = export_checkpoint(name, checkpoint)
+    contents = GANCodecTask.get_default_config() | read_yaml(files.config)
+    with whole_file(config) as temporary:
+        temporary.write_text(yaml.safe_dump(contents, sort_keys=False), encoding="utf-8")
+    if archive:
+        _pack(folder, config.name, checkpoint.name, f"{files.tag}.zip")
+    return fingerprint
+
+
+def _pack(folder: Path, config: str, checkpoint: str, archive: str) -> None:
+    """Run ESPnet's packer in ``folder``, since it names files as seen from where it runs."""
+    part = f".{archive}.part.zip"  # it knows an archive's kind by the last suffix
+    command = [sys.executable, "-W", "ignore", "-m", "espnet2.bin.pack", "codec"]
+    command += ["--train_config", config, "--model_file", checkpoint, "--outpath", part]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        (folder / part).unlink(missing_ok=True)
+        why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ModelError(f"{folder / archive}: espnet2.bin.pack failed: {why}")
+    os.replace(folder / part, folder / archive)
