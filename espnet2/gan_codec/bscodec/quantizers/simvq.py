@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from espnet2.gan_codec.bscodec.distributed import sum_over_ranks
 from espnet2.gan_codec.bscodec.precision import in_float32
+from espnet2.gan_codec.bscodec.quantizers import coarse
 from espnet2.gan_codec.bscodec.quantizers.search import CODE_BLOCK, nearest_codes
 
 # weight of the commitment term beside the codebook term
@@ -84,6 +85,7 @@ class SimVQ(nn.Module):
         self.code_transform = nn.Linear(codebook_dim, dim, bias=False)
         self._half_norms: torch.Tensor | None = None
         self._half_norms_of: tuple | None = None
+        self._coarse: coarse.CoarseCodebook | None = None
 
     def _cached_half_norms(self) -> torch.Tensor:
         """|W c_j|^2 / 2 for every code (K,), computed again only when a weight changed."""
@@ -96,14 +98,22 @@ class SimVQ(nn.Module):
                 self._half_norms = torch.cat(
                     [((c @ gram) * c).sum(1) / 2 for c in codebook.split(CODE_BLOCK)]
                 )
-            self._half_norms_of = state
+            self._half_norms_of, self._coarse = state, None
         return self._half_norms
+
+    def _nearest(self, projected: torch.Tensor) -> torch.Tensor:
+        """Nearest codes of frames (n, d) that were projected by W: (n,) int64."""
+        codebook, half_norms = self.frozen_codebook, self._cached_half_norms()
+        if self.training or not coarse.pays(projected, codebook):
+            return nearest_codes(projected, codebook, half_norms)
+        if self._coarse is None:  # worth its making only while the weights stay as they are
+            self._coarse = coarse.CoarseCodebook(codebook, half_norms)
+        return self._coarse.nearest(projected)
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Nearest codes of latents (B, D, F): (B, F) int64."""
         frames = x.detach().transpose(1, 2).reshape(-1, x.shape[1])
-        projected = frames @ self.code_transform.weight.detach()
-        indices = nearest_codes(projected, self.frozen_codebook, self._cached_half_norms())
+        indices = self._nearest(frames @ self.code_transform.weight.detach())
         return indices.view(x.shape[0], x.shape[2])
 
     def decode(self, indices: torch.Tensor) -> torch.Tensor:
