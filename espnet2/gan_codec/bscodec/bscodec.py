@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import dataclasses
 import math
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 
 from espnet2.gan_codec.abs_gan_codec import AbsGANCodec
 from espnet2.gan_codec.bscodec.config import ConfigError, GeneratorConfig, check_codec_conf
@@ -29,32 +27,14 @@ from espnet2.gan_codec.bscodec.losses import (
 from espnet2.gan_codec.bscodec.monitor import CodebookMonitor
 from espnet2.gan_codec.bscodec.precision import in_float32
 from espnet2.gan_codec.bscodec.state_dict import adapt_state_dict, refuse_partial_load
-from espnet2.gan_codec.bscodec.training.adversary import Judged, judge, pass_gradients
+from espnet2.gan_codec.bscodec.training.adversary import judge, pass_gradients
+from espnet2.gan_codec.bscodec.training.objectives import (
+    adversarial_losses,
+    spectrogram_losses,
+    waveform_losses,
+)
+from espnet2.gan_codec.bscodec.training.turns import FirstTurn
 from espnet2.torch_utils.device_funcs import force_gatherable
-
-_l1 = in_float32(F.l1_loss)
-
-
-@dataclasses.dataclass
-class _FirstTurn:
-    """What the first turn of a training step leaves to the second.
-
-    Attributes:
-        source: the batch's audio, and ``version`` of its contents.
-        output: the generator's output.
-        has_graph: the generator's turn may still go backward through it.
-        judged: the discriminator's passes over it, which its own turn can use.
-    """
-
-    source: torch.Tensor
-    version: int
-    output: GeneratorOutput
-    has_graph: bool
-    judged: Judged | None = None
-
-    def is_of(self, audio: torch.Tensor) -> bool:
-        same = self.source.data_ptr() == audio.data_ptr() and self.source.shape == audio.shape
-        return same and self.version == audio._version
 
 
 class BSCodec(AbsGANCodec):
@@ -138,7 +118,7 @@ class BSCodec(AbsGANCodec):
         self.lambda_spectral = lambda_spectral
         self.cache_generator_outputs = cache_generator_outputs
         self.use_bf16 = use_bf16
-        self._cache: _FirstTurn | None = None  # the trainer resets it by this name
+        self._cache: FirstTurn | None = None  # the trainer resets it by this name
         self.fs = sampling_rate
         self.register_load_state_dict_pre_hook(adapt_state_dict)
         self.register_load_state_dict_post_hook(refuse_partial_load)
@@ -225,23 +205,10 @@ class BSCodec(AbsGANCodec):
         else:
             output = self._generate(audio, for_losses=True)
             if self._shares_turns():
-                # without the graph, which this turn's backward uses up
-                left = GeneratorOutput(
-                    audio=output.audio.detach(),
-                    bands=None,
-                    bands_hat=None,
-                    quantizer_loss=output.quantizer_loss.detach(),
-                    codes=output.codes,
-                )
-                self._cache = _FirstTurn(audio, audio._version, left, has_graph=False)
+                self._cache = FirstTurn.of_generator(audio, output)
         losses = self._adversarial_losses(audio, output.audio)
-        losses["vq_loss"] = self.lambda_quantization * output.quantizer_loss
-        losses["reconstruct_loss"] = self.lambda_reconstruct * _l1(output.audio, audio)
-        if output.bands is not None:
-            pairs = list(zip(output.bands_hat, output.bands, strict=True))
-            band_l1 = sum(_l1(hat, band) for hat, band in pairs) / len(pairs)
-            losses["subband_reconstruct_loss"] = self.lambda_reconstruct * band_l1
-        losses.update(self._spectrogram_losses(audio, output))
+        losses |= waveform_losses(self, audio, output)
+        losses |= spectrogram_losses(self, audio, output)
         loss = sum(losses.values())
         stats = {name: value.detach() for name, value in losses.items()}
         stats["loss"] = loss.detach()
@@ -262,7 +229,7 @@ class BSCodec(AbsGANCodec):
                 with torch.set_grad_enabled(share and torch.is_grad_enabled()):
                     output = self._generate(audio, for_losses=share)
                 if share:
-                    self._cache = _FirstTurn(audio, audio._version, output, has_graph=True)
+                    self._cache = FirstTurn.of_discriminator(audio, output)
             else:
                 output = first.output
             judged_hat = self.discriminator(output.audio.detach())
@@ -275,7 +242,7 @@ class BSCodec(AbsGANCodec):
     def _shares_turns(self) -> bool:
         return self.cache_generator_outputs and self.training
 
-    def _take_first_turn(self, audio: torch.Tensor) -> _FirstTurn | None:
+    def _take_first_turn(self, audio: torch.Tensor) -> FirstTurn | None:
         """What the turn before left, if it was of this batch; it is used once."""
         first, self._cache = self._cache, None
         return first if first is not None and first.is_of(audio) else None
@@ -298,36 +265,9 @@ class BSCodec(AbsGANCodec):
             return {}
         share = self._cache is not None and torch.is_grad_enabled() and not is_distributed()
         judged = judge(self.discriminator, audio_hat, audio, share)
-        adversarial = in_float32(self.generator_adv_loss)(judged.fake)
-        losses = {"adv_loss": self.lambda_adv * adversarial}
-        if self.lambda_feat_match:
-            match = in_float32(self.feat_match_loss)(judged.fake, judged.real)
-            losses["feat_match_loss"] = self.lambda_feat_match * match
         if share:
             self._cache.judged = judged
-        return pass_gradients(audio_hat, judged, losses)
-
-    def _spectrogram_losses(
-        self, audio: torch.Tensor, output: GeneratorOutput
-    ) -> dict[str, torch.Tensor]:
-        wholes = {"": output.audio}
-        if output.audio_unquantized is not None:
-            wholes["_real"] = output.audio_unquantized
-        losses = {}
-        if self.mel_loss is not None:
-            hats, bands = output.bands_hat or [], output.bands or []
-            estimates, targets = [*wholes.values(), *hats], [audio] * len(wholes) + bands
-            mels = in_float32(self.mel_loss.each)(estimates, targets)
-            for suffix, value in zip(wholes, mels, strict=False):
-                losses[f"mel_loss{suffix}"] = self.lambda_mel * value
-            if hats:
-                band_mel = sum(mels[len(wholes) :]) / len(hats)
-                losses["subband_mel_loss"] = self.lambda_mel * band_mel
-        if self.spectral_loss is not None:
-            for suffix, audio_hat in wholes.items():
-                value = in_float32(self.spectral_loss)(audio_hat, audio)
-                losses[f"spectral_loss{suffix}"] = self.lambda_spectral * value
-        return losses
+        return pass_gradients(audio_hat, judged, adversarial_losses(self, judged))
 
     def _stop_on_nan(
         self, loss: torch.Tensor, stats: dict[str, torch.Tensor], audio: torch.Tensor
