@@ -11,7 +11,7 @@ import dataclasses
 import torch
 from torch.nn import functional as F
 
-from espnet2.gan_codec.bscodec.engine.products import MANY_PRODUCTS
+from espnet2.gan_codec.bscodec.engine.products import MANY_PRODUCTS, multiply
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Convolution:
 class TransposedConvolution:
     """Transposed convolution with weight (C, N, 2 * stride), trimmed.
 
-    Each input spreads over two blocks of ``stride`` outputs, which is one matrix product.
+    Each input spreads over two blocks of ``stride`` outputs, a matrix product each.
 
     Attributes:
         stride: in samples.
@@ -83,29 +83,35 @@ class TransposedConvolution:
     ) -> torch.Tensor:
         """Interpolate (B, T, C): (B, (T + 1) * stride - trims, N)."""
         batch, length, _ = x.shape
-        spread = (x @ _matrix(weight)).view(batch, length, 2, -1)
-        y = x.new_empty(batch, length + 1, spread.shape[3])
-        y[:, :length] = spread[:, :, 0]
-        y[:, length] = 0
-        y[:, 1:] += spread[:, :, 1]
+        first, second = _halves(weight)
+        bias = weight.new_zeros(weight.shape[1]) if bias is None else bias
+        y = x.new_empty(batch, length + 1, first.shape[1])
+        y[:, length] = bias.repeat(self.stride)
+        multiply(x, first, y[:, :length], y[0, length])
+        multiply(x, second, y[:, 1:])
         y = y.view(batch, (length + 1) * self.stride, -1)
-        y = y[:, self.trim_left : y.shape[1] - self.trim_right]
-        return y.contiguous() if bias is None else y + bias
+        return y[:, self.trim_left : y.shape[1] - self.trim_right].contiguous()
 
     def gradients(
         self, grad: torch.Tensor, x: torch.Tensor, weight: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Gradients of the input and of the weight, from that of the output."""
-        batch, length, channels = x.shape
+        batch, length, _ = x.shape
         blocks = F.pad(grad, (0, 0, self.trim_left, self.trim_right)).view(batch, length + 1, -1)
-        spread = torch.cat([blocks[:, :-1], blocks[:, 1:]], dim=2)
-        product = x.flatten(0, 1).t() @ spread.flatten(0, 1)
-        grad_weight = product.view(channels, weight.shape[2], weight.shape[1]).transpose(1, 2)
-        return spread @ _matrix(weight).t(), grad_weight
+        grad_x, grad_halves = torch.zeros_like(x), []
+        for half, part in zip(_halves(weight), (blocks[:, :-1], blocks[:, 1:]), strict=True):
+            multiply(part, half.t(), grad_x)
+            grad_half = torch.zeros_like(half)
+            for item, spread in zip(x, part, strict=True):
+                grad_half.addmm_(item.t(), spread)
+            grad_halves.append(grad_half.view(len(weight), self.stride, -1))
+        return grad_x, torch.cat(grad_halves, dim=1).transpose(1, 2)
 
 
-def _matrix(weight: torch.Tensor) -> torch.Tensor:
-    return weight.transpose(1, 2).flatten(1)
+def _halves(weight: torch.Tensor) -> list[torch.Tensor]:
+    """(C, stride * N) for the block of outputs at an input's own place, and for the next."""
+    halves = weight.transpose(1, 2).chunk(2, dim=1)
+    return [half.flatten(1) for half in halves]
 
 
 def _is_narrow(weight: torch.Tensor) -> bool:
