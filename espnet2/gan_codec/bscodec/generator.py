@@ -61,15 +61,19 @@ class BSCodecGenerator(nn.Module):
         return self._encode(self.filterbank.analysis(audio)[:bands])
 
     def _encode(self, bands: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        return [self._run(encoder, x) for encoder, x in zip(self.encoders, bands, strict=False)]
+        frames = bands[0].shape[-1] // self.hop_length
+        return self._run(list(self.encoders)[: len(bands)], bands, frames)
 
     def _decode(self, latents: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        return [self._run(decoder, z) for decoder, z in zip(self.decoders, latents, strict=False)]
+        return self._run(list(self.decoders)[: len(latents)], latents, latents[0].shape[-1])
 
-    def _run(self, network: nn.Module, x: torch.Tensor) -> torch.Tensor:
-        if network.training and seanet.covers(network, x):
-            return seanet.run(network, x)
-        return self.engine.run(network, x)
+    def _run(
+        self, networks: Sequence[nn.Module], inputs: Sequence[torch.Tensor], frames: int
+    ) -> list[torch.Tensor]:
+        pairs = list(zip(networks, inputs, strict=True))
+        if all(network.training and seanet.covers(network, x) for network, x in pairs):
+            return [seanet.run(network, x) for network, x in pairs]
+        return self.engine.run(networks, inputs, frames)
 
     def forward(
         self, audio: torch.Tensor, use_dual_decoder: bool = False, with_bands: bool = True

@@ -21,9 +21,9 @@ def fast_runs(monkeypatch):
     """Count the runs of fast forms."""
     runs = []
     for kind in (FastEncoder, FastDecoder):
-        call = kind.__call__
+        steps = kind.steps
         monkeypatch.setattr(
-            kind, "__call__", lambda self, x, call=call: runs.append(1) or call(self, x)
+            kind, "steps", lambda *args, steps=steps: runs.append(1) or steps(*args)
         )
     return runs
 
@@ -70,7 +70,7 @@ def test_compilers_see_the_modules(make_codec, fast_runs):
     network, x = generator.encoders[0], 0.3 * torch.randn(1, 1, 100)
     compiled = torch.compile(generator.engine.run, backend="eager")
     with torch.no_grad():
-        assert relative(compiled(network, x), network(x)) < 1e-5
+        assert relative(compiled([network], [x], 50)[0], network(x)) < 1e-5
     assert not fast_runs
 
 

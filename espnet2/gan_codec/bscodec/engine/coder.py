@@ -10,6 +10,7 @@ import torch
 from espnet2.gan_codec.bscodec.engine.filterbank import analysis_stream, synthesis_stream
 from espnet2.gan_codec.bscodec.engine.stream import UNKNOWN, State, Stream, pick_rows
 from espnet2.gan_codec.bscodec.engine.tiles import tile_frames
+from espnet2.gan_codec.bscodec.engine.workers import push_all
 
 _PERIOD = 1024  # frames after which a filterbank and the frame shift meet again, or a multiple
 
@@ -114,7 +115,7 @@ class StreamEncoder(_Coder):
         self._go_on(last)
         self.taken += x.shape[1]
         bands = self.analysis.push(x.unsqueeze(1), last).split(self.channels, dim=1)
-        latents = [s.push(band, last) for s, band in zip(self.encoders, bands, strict=True)]
+        latents = push_all(self.encoders, bands, x.shape[1] // self.hop_length, last)
         return self.model.generator.quantizer.encode(latents)[:, : self.num_streams]
 
     def flush(self) -> torch.Tensor:
@@ -178,7 +179,7 @@ class StreamDecoder(_Coder):
         self.model.check_codes(codes)
         self._go_on(last)
         latents = self.model.generator.quantizer.decode(codes)
-        bands = [s.push(z, last) for s, z in zip(self.decoders, latents, strict=True)]
+        bands = push_all(self.decoders, latents, codes.shape[2], last)
         audio = self.synthesis.push(torch.cat(bands, dim=1), last).squeeze(1)
         self.given += audio.shape[1]
         return audio

@@ -6,7 +6,7 @@ that is both the first and the last, so there is one computation for both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch.nn import functional as F
@@ -15,7 +15,7 @@ from espnet2.gan_codec.bscodec.engine.products import Activation, Interpolation,
 from espnet2.gan_codec.bscodec.engine.stream import Stream
 from espnet2.gan_codec.shared.encoder.seanet import SLSTM
 
-FEW_STEPS = 16  # up to there an LSTM's own preparations take longer than running it by steps
+FEW_STEPS = 100  # up to there an LSTM's own preparations take longer than running it by steps
 
 
 class ConvStream(Stream):
@@ -163,8 +163,15 @@ class LSTMStream(Stream):
 
     fields = ("hidden", "cell")
 
-    def __init__(self, module: SLSTM, batch: int) -> None:
-        self.lstm, self.skip = module.lstm, module.skip
+    def __init__(self, module: SLSTM, recurrent: Sequence[torch.Tensor], batch: int) -> None:
+        """Start with a state of zeros.
+
+        Args:
+            module: of ESPnet.
+            recurrent: each layer's recurrent weight, transposed: (H, 4 H), contiguous.
+            batch: signals that advance together.
+        """
+        self.lstm, self.skip, self.recurrent = module.lstm, module.skip, recurrent
         size = (batch, self.lstm.num_layers, self.lstm.hidden_size)
         self.hidden = self.lstm.weight_hh_l0.detach().new_zeros(size)
         self.cell = torch.zeros_like(self.hidden)
@@ -184,17 +191,21 @@ class LSTMStream(Stream):
 
     def _step_by_step(self, x: torch.Tensor) -> torch.Tensor:
         states = []
-        hidden, cell = self.hidden.unbind(1), self.cell.unbind(1)
         # one layer after the other: its recurrent weights stay in the cache
-        for h, c, (w_x, w_h, b_x, b_h) in zip(hidden, cell, self.lstm.all_weights, strict=True):
-            outputs = []
-            for gates in F.linear(x, w_x, b_x + b_h):
-                i, f, g, o = torch.addmm(gates, h, w_h.t()).chunk(4, dim=1)
-                c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-                h = o.sigmoid() * c.tanh()
-                outputs.append(h)
+        for layer, w_h in enumerate(self.recurrent):
+            w_x, _, b_x, b_h = self.lstm.all_weights[layer]
+            h, c = self.hidden[:, layer], self.cell[:, layer]
+            outputs = x.new_empty(*x.shape[:2], self.lstm.hidden_size)
+            for gates, output in zip(F.linear(x, w_x, b_x + b_h), outputs, strict=True):
+                if len(h) == 1:
+                    gates[0].addmv_(w_h.t(), h[0])
+                else:
+                    gates.addmm_(h, w_h)
+                i, f, g, o = gates.chunk(4, dim=1)
+                c = torch.addcmul(i.sigmoid_().mul_(g.tanh_()), f.sigmoid_(), c)
+                h = torch.mul(o.sigmoid_(), c.tanh(), out=output)
             states.append((h, c))
-            x = torch.stack(outputs)
+            x = outputs
         self.hidden, self.cell = (torch.stack(s, dim=1) for s in zip(*states, strict=True))
         return x
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
-from espnet2.gan_codec.bscodec.engine import spectral
+from espnet2.gan_codec.bscodec.engine import spectral, workers
 from espnet2.gan_codec.bscodec.engine.products import NotCovered
 from espnet2.gan_codec.bscodec.engine.seanet import FastDecoder, FastEncoder
 from espnet2.gan_codec.bscodec.engine.stream import Stream, WholeSignal
@@ -25,10 +27,26 @@ class Engine:
     def __reduce__(self) -> tuple:
         return Engine, ()
 
-    def run(self, network: nn.Module, x: torch.Tensor) -> torch.Tensor:
-        """Return ``network(x)``, the fast way where that is allowed and possible."""
-        fast = self._fast_form(network) if _plain_inference(network, x) else None
-        return network(x) if fast is None else fast(x)
+    def run(
+        self, networks: Sequence[nn.Module], inputs: Sequence[torch.Tensor], frames: int
+    ) -> list[torch.Tensor]:
+        """Return each network's output for its input, the fast way where it can and may be.
+
+        Args:
+            networks, inputs: of the bands.
+            frames: of codes that the inputs hold, roughly.
+        """
+        pairs = list(zip(networks, inputs, strict=True))
+        if not all(_plain_inference(network, x) for network, x in pairs):
+            return [network(x) for network, x in pairs]
+        fast = [self._fast_form(network) for network in networks]
+        if None in fast:
+            return [network(x) for network, x in pairs]
+        threads, pieces = workers.plan(len(pairs), frames, inputs[0].device)
+        outputs: list[list[torch.Tensor]] = [[] for _ in pairs]
+        jobs = [f.steps(x, pieces, o) for f, x, o in zip(fast, inputs, outputs, strict=True)]
+        workers.run_jobs(jobs, threads)
+        return [output for (output,) in outputs]
 
     def encoder_stream(self, encoder: nn.Module, batch: int, hidden_dim: int) -> Stream:
         """Stream of an encoder; one that waits for the signal's end where there is no other."""

@@ -7,6 +7,7 @@ layers' memory carried along (``layers``).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -26,6 +27,7 @@ from espnet2.gan_codec.bscodec.engine.products import (
     activation,
 )
 from espnet2.gan_codec.bscodec.engine.stream import ChannelsLast, Stream
+from espnet2.gan_codec.bscodec.engine.workers import MANY_FRAMES
 from espnet2.gan_codec.shared.decoder.seanet import SConvTranspose1d, SEANetDecoder
 from espnet2.gan_codec.shared.encoder.seanet import (
     SLSTM,
@@ -33,8 +35,6 @@ from espnet2.gan_codec.shared.encoder.seanet import (
     SEANetEncoder,
     SEANetResnetBlock,
 )
-
-TILE_FRAMES = 150  # pieces that a whole signal is run in: 2 s at 75 frames/s
 
 
 class _Fast:
@@ -60,9 +60,20 @@ class _Fast:
         self.hop_length = math.prod(module.ratios)
         self._fold()
 
-    @torch.no_grad()
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Return ``module(x)``: (B, C_in, T), T >= 1, to (B, C_out, T_out).
+
+        Raises:
+            ValueError: an empty signal.
+        """
+        outputs: list[torch.Tensor] = []
+        for _ in self.steps(x, -(-x.shape[2] // self.tile), outputs):
+            pass
+        return outputs[0]
+
+    @torch.no_grad()
+    def steps(self, x: torch.Tensor, pieces: int, outputs: list[torch.Tensor]) -> Iterator[None]:
+        """Compute ``module(x)`` in so many steps, and append it to ``outputs`` in the last one.
 
         Raises:
             ValueError: an empty signal.
@@ -70,18 +81,17 @@ class _Fast:
         if not x.shape[2]:
             raise ValueError("cannot run a network on an empty signal")
         stream = self.stream(len(x))
-        pieces = x.split(self.tile, dim=2)
-        if len(pieces) == 1:
-            return stream.push(x, last=True)
         # written in place: small outputs between large buffers would scatter the heap
         out, start = None, 0
-        for i, piece in enumerate(pieces, 1):
-            y = stream.push(piece, last=i == len(pieces))
+        for i, piece in enumerate(x.tensor_split(pieces, dim=2), 1):
+            y = stream.push(piece, last=i == pieces)
             if out is None:
                 out = y.new_empty(len(x), y.shape[1], self._output_length(x.shape[2]))
             out[..., start : start + y.shape[2]] = y
             start += y.shape[2]
-        return out
+            if i == pieces:
+                outputs.append(out)
+            yield
 
     @torch.no_grad()
     def stream(self, batch: int) -> Stream:
@@ -131,7 +141,7 @@ class FastEncoder(_Fast):
 
     @property
     def tile(self) -> int:
-        return TILE_FRAMES * self.hop_length
+        return MANY_FRAMES * self.hop_length
 
     def _output_length(self, length: int) -> int:
         return -(-length // self.hop_length)
@@ -141,7 +151,7 @@ class FastDecoder(_Fast):
     """Fast form of a SEANet decoder: (B, dimension, F) to (B, C, F * hop_length)."""
 
     plain = SEANetDecoder
-    tile = TILE_FRAMES
+    tile = MANY_FRAMES
 
     def _output_length(self, length: int) -> int:
         return length * self.hop_length
@@ -213,7 +223,9 @@ def _residual_block(layer: SEANetResnetBlock):
 
 
 def _lstm(layer: SLSTM):
-    return lambda batch: LSTMStream(layer, batch)
+    weights = [weights[1] for weights in layer.lstm.all_weights]
+    recurrent = [weight.detach().t().contiguous() for weight in weights]
+    return lambda batch: LSTMStream(layer, recurrent, batch)
 
 
 def _pointwise(module: nn.Module):

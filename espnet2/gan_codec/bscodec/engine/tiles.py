@@ -9,9 +9,9 @@ from torch import nn
 
 from espnet2.gan_codec.bscodec.filterbank import MDCTFilterbank
 
-# Shorter pieces pay every layer's overhead more often, longer ones leave the cache.  Spectral
-# networks do far less work a second.
-WAVEFORM_SECONDS = 2.0
+# Shorter pieces pay every layer's overhead more often, and with longer ones the memory grows.
+# Spectral networks do far less work a second.
+WAVEFORM_SECONDS = 4.0
 SPECTRAL_SECONDS = 10.0
 
 
