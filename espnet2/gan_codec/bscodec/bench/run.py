@@ -32,7 +32,7 @@ class Plan:
     lengths: tuple[float, ...] = (1, 10)
     repeats: tuple[int, ...] = (5, 2)
     growth: tuple[float, ...] = (1, 10, 60, 600)
-    limit: float = 100
+    limit: float = 60
 
     def with_an_hour(self) -> Plan:
         """The same, and an hour of audio for what can code it in half an hour each way."""
