@@ -4,7 +4,7 @@ import json
 
 import pytest
 import study_table
-from study_runs import by_clip, find_runs
+from study_runs import Scores, find_runs
 from trial import copy_recipe, run, write_tone
 
 LOG = """
@@ -14,45 +14,50 @@ LOG = """
 """
 
 
-def fake(folder, system, seed, values):
-    """A scored run: one domain, one metric, values by clip."""
-    run_folder = folder / "train" / f"{system}-{seed}"
-    scores = folder / "score" / f"{system}-{seed}"
-    for made in (run_folder, scores / "speech"):
-        made.mkdir(parents=True)
-    (run_folder / "console.log").write_text(LOG)
-    (scores / ".done").touch()
-    for domain in ("speech", "sound", "music"):
-        (scores / domain).mkdir(exist_ok=True)
-        outcomes = [{"task": {"name": c}, "values": {"mel": v}} for c, v in values.items()]
-        outcomes = outcomes if domain == "speech" else []
-        (scores / domain / "utterances.json").write_text(json.dumps({"outcomes": outcomes}))
+VALUES = {
+    ("simvq_3band", 1): {"x": 1.0, "y": 3.0},
+    ("simvq_3band", 2): {"x": 2.0, "y": 4.0, "z": 9.0},
+    ("encodec", 1): {"x": 2.0, "y": 4.0, "z": 5.0},
+}
 
 
 @pytest.fixture
 def folder(tmp_path):
-    fake(tmp_path, "simvq_3band", 1, {"x": 1.0, "y": 3.0})
-    fake(tmp_path, "simvq_3band", 2, {"x": 2.0, "y": 4.0, "z": 9.0})
-    fake(tmp_path, "encodec", 1, {"x": 2.0, "y": 4.0, "z": 5.0})
-    (tmp_path / "train" / "rvq_1band-1").mkdir()  # not finished
+    """Three finished runs and one that is not; scores of one metric on speech alone."""
+    outcomes = []
+    for (system, seed), values in VALUES.items():
+        name = f"{system}-{seed}"
+        (tmp_path / "train" / name).mkdir(parents=True)
+        (tmp_path / "train" / name / "console.log").write_text(LOG)
+        (tmp_path / "train" / name / ".done").touch()
+        for clip, value in values.items():
+            outcomes.append({"task": {"system": name, "name": clip}, "values": {"mel": value}})
+    (tmp_path / "train" / "rvq_1band-1").mkdir()
+    for domain in ("speech", "sound", "music"):
+        scores = tmp_path / "score" / domain
+        scores.mkdir(parents=True)
+        (scores / "summary.json").write_text(json.dumps({"systems": {}}))
+        made = {"outcomes": outcomes if domain == "speech" else []}
+        (scores / "utterances.json").write_text(json.dumps(made))
     return tmp_path
 
 
 def test_runs_are_found_and_their_logs_read(folder):
-    runs = find_runs(folder, "score")
-    assert {s: [r.seed for r in ours] for s, ours in runs.items()} == {
-        "simvq_3band": [1, 2],
-        "encodec": [1],
-    }
+    runs = find_runs(folder)
+    seeds = {system: [run.seed for run in ours] for system, ours in runs.items()}
+    assert seeds == {"simvq_3band": [1, 2], "encodec": [1]}
     first = runs["encodec"][0]
     assert first.curve == [(2, 4.0), (4, 3.5)] and first.results == (5, 3.25)
+    assert first.loss == "spectral"
 
 
 def test_clips_are_averaged_over_seeds_and_differences_paired(folder):
-    runs = find_runs(folder, "score")
-    assert by_clip(runs["simvq_3band"], "speech", "mel") == {"x": 1.5, "y": 3.5}
-    (title, _, only) = study_table.differences_table(runs)
-    assert "minus (a)" in title and "speech mel" in title
+    runs = find_runs(folder)
+    scores = {domain: Scores(folder / "score" / domain) for domain in study_table.DOMAINS}
+    averaged = scores["speech"].by_clip(runs["simvq_3band"], "mel")
+    assert averaged == {"x": 1.5, "y": 3.5}
+    (title, _, only) = study_table.differences_table(runs, scores)
+    assert "minus (a)" in title and "speech mel" in title and "sound" not in title
     assert "+0.500 (+0.500 to +0.500)" in only
 
 

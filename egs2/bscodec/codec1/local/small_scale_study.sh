@@ -52,19 +52,21 @@ train() { # SYSTEM SEED
     finish "${dir}"
 }
 
-score() { # SYSTEM SEED
-    local model=${outdir}/train/$1-$2 dir=${outdir}/score/$1-$2 domain ref metrics
-    [ -e "${model}/.done" ] || return 0
-    begin "${dir}" "${speech_metrics} ${other_metrics}" "${model}/latest.pth" || return 0
-    [ "${inputs_changed}" = false ] || clear_folder "${dir}"
-    log "scoring $1, seed $2"
-    for domain in ${domains}; do
-        ref=${dumpdir}/test_${domain}/audio
-        metrics=${other_metrics}
-        [ "${domain}" != speech ] || metrics=${speech_metrics}
-        bscodec score --ref "${ref}" --peer "bscodec:${model}/latest.pth" --domain "${domain}" \
-            --metrics "${metrics}" --outdir "${dir}/${domain}" --no-report
-    done >"${dir}/console.log" 2>&1 || die "scoring failed: see ${dir}/console.log"
+score() { # DOMAIN: all runs that are finished, each as a peer of the scorer
+    local dir=${outdir}/score/$1 ref=${dumpdir}/test_$1/audio metrics=${other_metrics} run
+    local -a peers=() models=()
+    [ "$1" != speech ] || metrics=${speech_metrics}
+    for run in "${outdir}"/train/*/.done; do
+        run=${run%/.done}
+        models+=("${run}/latest.pth")
+        peers+=(--peer "bscodec:${run}")
+    done
+    need "${models[0]}" "stage 1 makes it"
+    begin "${dir}" "${metrics}" "${models[@]}" || return 0
+    log "scoring $1"
+    bscodec score --ref "${ref}" "${peers[@]}" --domain "$1" --metrics "${metrics}" \
+        --outdir "${dir}" --no-report >"${dir}/console.log" 2>&1 ||
+        die "scoring failed: see ${dir}/console.log"
     finish "${dir}"
 }
 
@@ -76,10 +78,8 @@ if [ "${stage}" -le 1 ] && [ "${stop_stage}" -ge 1 ]; then
     done
 fi
 if [ "${stage}" -le 2 ] && [ "${stop_stage}" -ge 2 ]; then
-    for seed in ${seeds}; do
-        for system in ${systems}; do
-            score "${system}" "${seed}"
-        done
+    for domain in ${domains}; do
+        score "${domain}"
     done
 fi
 if [ "${stage}" -le 3 ] && [ "${stop_stage}" -ge 3 ]; then

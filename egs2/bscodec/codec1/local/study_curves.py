@@ -29,7 +29,7 @@ def draw(args: argparse.Namespace) -> None:
     """Write the picture: the mean over seeds, and their range as a shade."""
     from matplotlib.figure import Figure
 
-    systems = find_runs(args.folder, "train")
+    systems = find_runs(args.folder)
     kinds = list(dict.fromkeys(runs[0].loss for runs in systems.values()))
     figure = Figure(figsize=(5 * len(kinds), 4), layout="constrained")
     for kind, panel in zip(kinds, figure.subplots(1, len(kinds), squeeze=False)[0], strict=True):

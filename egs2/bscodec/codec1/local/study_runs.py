@@ -36,17 +36,16 @@ class Run:
 
     Attributes:
         system: name of its file in conf/study.
-        training, scores: its folders; the second may not exist yet.
+        folder: where it was trained.
     """
 
     system: str
     seed: int
-    training: Path
-    scores: Path
+    folder: Path
 
     @cached_property
     def log(self) -> str:
-        return (self.training / "console.log").read_text(encoding="utf-8")
+        return (self.folder / "console.log").read_text(encoding="utf-8")
 
     @property
     def loss(self) -> str:
@@ -63,53 +62,58 @@ class Run:
         """Updates, and the loss of the validation clips after them."""
         found = RESULTS.search(self.log)
         if not found:
-            raise CorpusError(f"{self.training}: its log has no results of an epoch")
+            raise CorpusError(f"{self.folder}: its log has no results of an epoch")
         return int(found[1]), float(found[2])
 
     def build(self):
         """Return the untrained model of its config."""
         from espnet2.gan_codec.bscodec import BSCodec
 
-        config = yaml.safe_load((self.training / "config.yaml").read_text(encoding="utf-8"))
+        config = yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
         return BSCodec(**config["codec_conf"])
 
-    def values(self, domain: str) -> dict[str, dict[str, float]]:
-        """Metric to clip to value."""
-        text = (self.scores / domain / "utterances.json").read_text(encoding="utf-8")
-        values: dict[str, dict[str, float]] = defaultdict(dict)
-        for outcome in json.loads(text)["outcomes"]:
+
+class Scores:
+    """What the scorer has written of all runs on one domain's test clips."""
+
+    def __init__(self, folder: Path) -> None:
+        self.systems = _read(folder / "summary.json")["systems"]
+        self._values: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+        for outcome in _read(folder / "utterances.json")["outcomes"]:
+            task = outcome["task"]
             for metric, value in outcome["values"].items():
-                values[metric][outcome["task"]["name"]] = value
-        return dict(values)
+                self._values[task["system"], metric][task["name"]] = value
 
-    def summary(self, domain: str) -> dict:
-        """The one system of ``summary.json``."""
-        text = (self.scores / domain / "summary.json").read_text(encoding="utf-8")
-        (system,) = json.loads(text)["systems"].values()
-        return system
+    @property
+    def metrics(self) -> set[str]:
+        return {metric for _, metric in self._values}
+
+    def by_clip(self, runs: Sequence[Run], metric: str) -> dict[str, float]:
+        """Clip to value, the mean over the runs, of clips that all of them have a value for."""
+        tables = [self._values[run.folder.name, metric] for run in runs]
+        shared = set.intersection(*map(set, tables))
+        return {clip: float(np.mean([table[clip] for table in tables])) for clip in sorted(shared)}
+
+    def codebooks(self, run: Run) -> list[dict]:
+        """Usage and perplexity of every stream."""
+        return self.systems[run.folder.name]["codes"]["bands"]
 
 
-def find_runs(folder: Path, kind: str) -> dict[str, list[Run]]:
-    """Runs by system, in the order of NAMES, of which the ``kind`` (train, score) is finished.
+def _read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def find_runs(folder: Path) -> dict[str, list[Run]]:
+    """Runs whose training is finished by system, in the order of NAMES.
 
     Raises:
         CorpusError: there are none.
     """
     runs = defaultdict(list)
-    for done in sorted(folder.glob(f"{kind}/*/.done")):
+    for done in sorted(folder.glob("train/*/.done")):
         system, _, seed = done.parent.name.rpartition("-")
-        name = done.parent.name
-        runs[system].append(
-            Run(system, int(seed), folder / "train" / name, folder / "score" / name)
-        )
+        runs[system].append(Run(system, int(seed), done.parent))
     if not runs:
-        raise CorpusError(f"{folder}: no {kind} folder is finished")
+        raise CorpusError(f"{folder}: no training is finished there")
     known = [*NAMES, *(system for system in runs if system not in NAMES)]
     return {system: runs[system] for system in known if system in runs}
-
-
-def by_clip(runs: Sequence[Run], domain: str, metric: str) -> dict[str, float]:
-    """Clip to value, the mean over the runs, of clips that all of them have a value for."""
-    tables = [run.values(domain).get(metric, {}) for run in runs]
-    shared = set.intersection(*map(set, tables))
-    return {clip: float(np.mean([table[clip] for table in tables])) for clip in sorted(shared)}

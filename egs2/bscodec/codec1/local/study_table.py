@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from corpus_sets import run_script
-from study_runs import DOMAINS, NAMES, Run, by_clip, find_runs
+from study_runs import DOMAINS, NAMES, Run, Scores, find_runs
 
 METRICS = {"mel": 3, "STFT": 3, "PESQ": 3, "STOI": 3, "ViSQOL": 3}  # digits after the point
 RISING = ("PESQ", "STOI", "ViSQOL")
@@ -29,10 +29,9 @@ def head(*cells: str) -> Iterator[str]:
     yield row(*["---"] * len(cells))
 
 
-def columns(runs: dict[str, list[Run]]) -> list[tuple[str, str]]:
+def columns(scores: dict[str, Scores]) -> list[tuple[str, str]]:
     """(domain, metric) of all that was scored."""
-    (first, *_), *_ = runs.values()
-    return [(d, m) for d in DOMAINS for m in METRICS if m in first.values(d)]
+    return [(d, m) for d in DOMAINS for m in METRICS if m in scores[d].metrics]
 
 
 def column_name(domain: str, metric: str) -> str:
@@ -81,56 +80,56 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
     return found.mean, found.low, found.high
 
 
-def scores_table(runs: dict[str, list[Run]]) -> Iterator[str]:
+def scores_table(runs: dict[str, list[Run]], scores: dict[str, Scores]) -> Iterator[str]:
     """Means over clips and seeds, with the interval over clips."""
-    places = columns(runs)
+    places = columns(scores)
     yield from head("system", *(column_name(*place) for place in places))
     for system, ours in runs.items():
         cells = []
         for domain, metric in places:
             digits = METRICS[metric]
-            mean, low, high = interval(list(by_clip(ours, domain, metric).values()))
+            mean, low, high = interval(list(scores[domain].by_clip(ours, metric).values()))
             cells.append(f"{mean:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})")
         yield row(label(system), *cells)
 
 
-def seeds_table(runs: dict[str, list[Run]]) -> Iterator[str]:
+def seeds_table(runs: dict[str, list[Run]], scores: dict[str, Scores]) -> Iterator[str]:
     """The mean over clips of every seed."""
-    places = columns(runs)
+    places = columns(scores)
     yield from head("system, seed", *(column_name(*place) for place in places))
     for system, ours in runs.items():
         for run in ours:
-            means = [interval(list(by_clip([run], *place).values()))[0] for place in places]
-            cells = [
-                f"{m:.{METRICS[metric]}f}" for m, (_, metric) in zip(means, places, strict=True)
-            ]
+            cells = []
+            for domain, metric in places:
+                mean, *_ = interval(list(scores[domain].by_clip([run], metric).values()))
+                cells.append(f"{mean:.{METRICS[metric]}f}")
             yield row(f"{label(system)}, {run.seed}", *cells)
 
 
-def differences_table(runs: dict[str, list[Run]]) -> Iterator[str]:
+def differences_table(runs: dict[str, list[Run]], scores: dict[str, Scores]) -> Iterator[str]:
     """Every system minus the first one, paired by clip."""
     base, *others = runs
-    places = columns(runs)
+    places = columns(scores)
     yield from head(f"minus {label(base)}", *(column_name(*place) for place in places))
     for system in others:
         cells = []
         for domain, metric in places:
             digits = METRICS[metric]
-            zero, ours = (by_clip(runs[s], domain, metric) for s in (base, system))
+            zero, ours = (scores[domain].by_clip(runs[s], metric) for s in (base, system))
             gaps = [value - zero[clip] for clip, value in ours.items() if clip in zero]
             mean, low, high = interval(gaps)
             cells.append(f"{mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})")
         yield row(label(system), *cells)
 
 
-def codebooks_table(runs: dict[str, list[Run]]) -> Iterator[str]:
+def codebooks_table(runs: dict[str, list[Run]], scores: dict[str, Scores]) -> Iterator[str]:
     """Share of codes in use on the test clips, and perplexity, of every stream."""
     yield from head("system", "stream", "codes", *DOMAINS)
     for system, ours in runs.items():
         for stream, size in enumerate(ours[0].build().codebook_sizes):
             cells = []
             for domain in DOMAINS:
-                books = [run.summary(domain)["codes"]["bands"][stream] for run in ours]
+                books = [scores[domain].codebooks(run)[stream] for run in ours]
                 usage = np.mean([book["usage"] for book in books])
                 perplexity = np.mean([book["perplexity"] for book in books])
                 cells.append(f"{100 * usage:.0f} %, {perplexity:.0f}")
@@ -139,13 +138,14 @@ def codebooks_table(runs: dict[str, list[Run]]) -> Iterator[str]:
 
 def print_tables(args: argparse.Namespace) -> None:
     """Print the tables as Markdown."""
-    scored = find_runs(args.folder, "score")
+    runs = find_runs(args.folder)
+    scores = {domain: Scores(args.folder / "score" / domain) for domain in DOMAINS}
     tables = {
-        "Systems": systems_table(scored),
-        "Scores": scores_table(scored),
-        "Seeds": seeds_table(scored),
-        "Differences": differences_table(scored),
-        "Codebooks": codebooks_table(scored),
+        "Systems": systems_table(runs),
+        "Scores": scores_table(runs, scores),
+        "Seeds": seeds_table(runs, scores),
+        "Differences": differences_table(runs, scores),
+        "Codebooks": codebooks_table(runs, scores),
     }
     for title, lines in tables.items():
         print(f"### {title}\n\n" + "\n".join(lines) + "\n")
