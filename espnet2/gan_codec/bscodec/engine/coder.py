@@ -42,6 +42,7 @@ class _Coder(Stream):
         self.batch = batch
         self.hop_length = model.hop_length
         self.device = next(model.parameters()).device
+        self.most = max(1, tile_frames(model) // 2)  # frames that a band does at a time
         self.ended = False
 
     def restore(self, state: State) -> None:
@@ -115,7 +116,8 @@ class StreamEncoder(_Coder):
         self._go_on(last)
         self.taken += x.shape[1]
         bands = self.analysis.push(x.unsqueeze(1), last).split(self.channels, dim=1)
-        latents = push_all(self.encoders, bands, x.shape[1] // self.hop_length, last)
+        frames = x.shape[1] // self.hop_length
+        latents = push_all([e.push for e in self.encoders], bands, frames, last, self.most)
         return self.model.generator.quantizer.encode(latents)[:, : self.num_streams]
 
     def flush(self) -> torch.Tensor:
@@ -179,7 +181,8 @@ class StreamDecoder(_Coder):
         self.model.check_codes(codes)
         self._go_on(last)
         latents = self.model.generator.quantizer.decode(codes)
-        bands = push_all(self.decoders, latents, codes.shape[2], last)
+        frames = codes.shape[2]
+        bands = push_all([d.push for d in self.decoders], latents, frames, last, self.most)
         audio = self.synthesis.push(torch.cat(bands, dim=1), last).squeeze(1)
         self.given += audio.shape[1]
         return audio

@@ -11,7 +11,7 @@ from espnet2.gan_codec.bscodec.filterbank import MDCTFilterbank
 
 # Shorter pieces pay every layer's overhead more often, and with longer ones the memory grows.
 # Spectral networks do far less work a second.
-WAVEFORM_SECONDS = 4.0
+WAVEFORM_SECONDS = 2.5
 SPECTRAL_SECONDS = 10.0
 
 

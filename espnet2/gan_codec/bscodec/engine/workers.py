@@ -9,28 +9,31 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from espnet2.gan_codec.bscodec.engine.stream import Stream
-
 FEW_FRAMES = 24  # frames of a piece, below which a thread takes longer to start than it saves
-MANY_FRAMES = 150  # frames of a piece, above which the first layers' signals leave the cache
+MANY_FRAMES = 100  # frames of a piece, above which the first layers' signals leave the cache
+
+Push = Callable[[torch.Tensor, bool], torch.Tensor]
 
 _section = threading.Lock()  # torch's number of threads is one for the process
 
 
-def plan(jobs: int, frames: int, device: torch.device) -> tuple[int, int]:
+def plan(jobs: int, frames: int, device: torch.device, most: int = MANY_FRAMES) -> tuple[int, int]:
     """Return how many threads to use and in how many pieces to do each of ``jobs`` bands.
 
     Args:
         jobs: number of bands.
         frames: of codes that each has to do, roughly.
         device: of the signals.
+        most: frames of a piece.
     """
-    threads = torch.get_num_threads() if device.type == "cpu" else 1
-    pieces = max(1, -(-frames // MANY_FRAMES))
+    if device.type != "cpu":
+        return 1, 1
+    threads = torch.get_num_threads()
+    pieces = max(1, -(-frames // most))
     if jobs < threads or frames < FEW_FRAMES * threads:
         threads = 1
     elif jobs % threads:  # so many pieces that all threads end at the same time
@@ -39,30 +42,36 @@ def plan(jobs: int, frames: int, device: torch.device) -> tuple[int, int]:
 
 
 def push_all(
-    streams: Sequence[Stream], inputs: Sequence[torch.Tensor], frames: int, last: bool
+    pushes: Sequence[Push],
+    inputs: Sequence[torch.Tensor],
+    frames: int,
+    last: bool,
+    most: int = MANY_FRAMES,
 ) -> list[torch.Tensor]:
-    """Push one input (B, C, n) into each stream; return what comes out of each (B, C', m).
+    """Give each band's input (B, C, n) to its function; return what each one gives (..., m).
 
     Args:
-        streams, inputs: of the bands.
-        frames: of codes that the inputs hold, roughly.
+        pushes: ``push`` of the bands' streams: of a piece of the input and whether it is the last.
+        inputs: of the bands.
+        frames: of codes that each input holds, roughly.
         last: whether the signals end here.
+        most: frames of a piece.
     """
-    threads, pieces = plan(len(streams), frames, inputs[0].device)
-    outputs: list[list[torch.Tensor]] = [[] for _ in streams]
+    threads, pieces = plan(len(pushes), frames, inputs[0].device, most)
+    outputs: list[list[torch.Tensor]] = [[] for _ in pushes]
     jobs = [
-        _pushes(stream, x.tensor_split(pieces, dim=2), last, output)
-        for stream, x, output in zip(streams, inputs, outputs, strict=True)
+        _by_pieces(push, x.tensor_split(pieces, dim=2), last, output)
+        for push, x, output in zip(pushes, inputs, outputs, strict=True)
     ]
     run_jobs(jobs, threads)
-    return [parts[0] if len(parts) == 1 else torch.cat(parts, dim=2) for parts in outputs]
+    return [parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1) for parts in outputs]
 
 
-def _pushes(
-    stream: Stream, pieces: Sequence[torch.Tensor], last: bool, outputs: list[torch.Tensor]
+def _by_pieces(
+    push: Push, pieces: Sequence[torch.Tensor], last: bool, outputs: list[torch.Tensor]
 ) -> Iterator[None]:
     for i, piece in enumerate(pieces, 1):
-        outputs.append(stream.push(piece, last and i == len(pieces)))
+        outputs.append(push(piece, last and i == len(pieces)))
         yield
 
 
@@ -72,7 +81,8 @@ def run_jobs(jobs: Sequence[Iterator[None]], threads: int) -> None:
     In the threads gradients are off, and torch has one thread for each of them.  While one
     caller has the threads, another one's jobs run one after the other.
     """
-    waiting, errors = deque(jobs), []
+    waiting = deque(jobs)
+    errors: list[BaseException] = []
     if threads == 1 or not _section.acquire(blocking=False):
         _work(waiting, errors, torch.is_inference_mode_enabled())
     else:
@@ -84,8 +94,9 @@ def run_jobs(jobs: Sequence[Iterator[None]], threads: int) -> None:
             for helper in helpers:
                 helper.start()
             _work(*arguments)
+        except BaseException as error:  # an interrupt: the helpers stop after their step
+            errors.append(error)
         finally:
-            waiting.clear()  # that an interrupted section ends soon
             for helper in helpers:
                 if helper.ident is not None:
                     helper.join()
@@ -95,7 +106,7 @@ def run_jobs(jobs: Sequence[Iterator[None]], threads: int) -> None:
         raise errors[0]
 
 
-def _work(waiting: deque[Iterator[None]], errors: list[Exception], inference: bool) -> None:
+def _work(waiting: deque[Iterator[None]], errors: list[BaseException], inference: bool) -> None:
     done = object()
     with torch.inference_mode(inference), torch.no_grad():  # modes are a thread's own
         while waiting and not errors:
@@ -106,5 +117,5 @@ def _work(waiting: deque[Iterator[None]], errors: list[Exception], inference: bo
             try:
                 if next(job, done) is not done:
                     waiting.append(job)
-            except Exception as error:
+            except BaseException as error:
                 errors.append(error)

@@ -21,7 +21,7 @@ from espnet2.gan_codec.bscodec.quantizers.search import FRAME_BLOCK, nearest_cod
 FEWEST_QUERIES = 32  # below, reading the codebook is what takes the time
 FIRST_CODES = 1024  # scored exactly at the start, for a first L
 BLOCK_SCORES = 1 << 21  # coarse scores at a time
-FEWEST_CODES = 4096  # of a block
+FEWEST_CODES, MOST_CODES = 4096, 16384  # of a block
 # Where more candidates than that come up for a query in one block, codes lie closer together than
 # bfloat16 can tell, and scoring all of the block exactly is the shorter way.
 MANY_CANDIDATES = 64
@@ -87,8 +87,7 @@ class CoarseCodebook:
     def nearest(self, queries: torch.Tensor) -> torch.Tensor:
         """Index of the nearest code of every query: (n, d) float32 to (n,) int64.
 
-        That is the maximum in float64, the lowest index among equals; in float32 only where
-        bfloat16 cannot tell many codes apart.
+        That is the maximum in float64, any one of those that are equal to its last digits.
         """
         return torch.cat([self._nearest(block) for block in queries.split(FRAME_BLOCK)])
 
@@ -96,7 +95,7 @@ class CoarseCodebook:
         index = self._plain(queries, 0, FIRST_CODES)
         everyone = torch.arange(len(queries))
         best = self._exact(queries, everyone, index)
-        count = max(FEWEST_CODES, BLOCK_SCORES // len(queries))
+        count = min(max(FEWEST_CODES, BLOCK_SCORES // len(queries)), MOST_CODES)
         # new memory for every block would take longer to get than to use
         all_scores = torch.empty(count, len(queries), dtype=torch.bfloat16)
         all_signs = np.empty(all_scores.shape, dtype=bool)
@@ -123,8 +122,8 @@ class CoarseCodebook:
         return index
 
     def _plain(self, queries: torch.Tensor, first: int, last: int) -> torch.Tensor:
-        part = slice(first, last)
-        return first + nearest_codes(queries, self.codebook[part], self.half_norms[part])
+        codes, norms = self.codebook[first:last].double(), self.half_norms[first:last].double()
+        return first + nearest_codes(queries.double(), codes, norms)
 
     def _exact(
         self, queries: torch.Tensor, owners: torch.Tensor, codes: torch.Tensor

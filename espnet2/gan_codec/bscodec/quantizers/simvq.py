@@ -18,10 +18,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from espnet2.gan_codec.bscodec.distributed import sum_over_ranks
+from espnet2.gan_codec.bscodec.engine.workers import push_all
 from espnet2.gan_codec.bscodec.precision import in_float32
 from espnet2.gan_codec.bscodec.quantizers import coarse
-from espnet2.gan_codec.bscodec.quantizers.search import CODE_BLOCK, nearest_codes
+from espnet2.gan_codec.bscodec.quantizers.search import CODE_BLOCK, FRAME_BLOCK, nearest_codes
 
+# up to there one band after the other is searched, as each search reads its whole codebook
+FEW_FRAMES = 128
 # weight of the commitment term beside the codebook term
 COMMITMENT = 0.25
 # steps over which the latents' second moment is averaged for a refit: one batch may be all
@@ -101,6 +104,14 @@ class SimVQ(nn.Module):
             self._half_norms_of, self._coarse = state, None
         return self._half_norms
 
+    def _projected(self, frames: torch.Tensor) -> torch.Tensor:
+        """Frames (n, D) in the codebook's space, (n, d)."""
+        weight = self.code_transform.weight.detach()
+        if self.training or frames.device.type != "cpu":
+            return frames @ weight
+        # a float32 product depends on how many frames it is of, and codes must not
+        return (frames.double() @ weight.double()).to(frames.dtype)
+
     def _nearest(self, projected: torch.Tensor) -> torch.Tensor:
         """Nearest codes of frames (n, d) that were projected by W: (n,) int64."""
         codebook, half_norms = self.frozen_codebook, self._cached_half_norms()
@@ -113,7 +124,7 @@ class SimVQ(nn.Module):
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Nearest codes of latents (B, D, F): (B, F) int64."""
         frames = x.detach().transpose(1, 2).reshape(-1, x.shape[1])
-        indices = self._nearest(frames @ self.code_transform.weight.detach())
+        indices = self._nearest(self._projected(frames))
         return indices.view(x.shape[0], x.shape[2])
 
     def decode(self, indices: torch.Tensor) -> torch.Tensor:
@@ -243,9 +254,14 @@ class BandSimVQ(nn.Module):
     @in_float32
     def encode(self, latents: Sequence[torch.Tensor]) -> torch.Tensor:
         """Latents of the lowest bands, (B, D, F) each, to codes (B, N, F) int64."""
-        return torch.stack(
-            [layer.encode(x) for layer, x in zip(self.layers, latents, strict=False)], dim=1
-        )
+        pairs = list(zip(self.layers, latents, strict=False))
+        frames = latents[0].shape[2]
+        if frames < FEW_FRAMES or torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return torch.stack([layer.encode(x) for layer, x in pairs], dim=1)
+        searches = [lambda x, last, layer=layer: layer.encode(x) for layer, _ in pairs]
+        inputs = [x for _, x in pairs]
+        codes = push_all(searches, inputs, frames, last=True, most=FRAME_BLOCK)
+        return torch.stack(codes, dim=1)
 
     @in_float32
     def decode(self, codes: torch.Tensor) -> list[torch.Tensor]:
