@@ -78,6 +78,7 @@ def test_wrong_codec_conf(conf, expected):
         ("bands", [[0, 1210], [1210, 12000]], "multiples of 75 Hz"),
         ("spectral_kernel_size", 4, "odd"),
         ("spectral_stride", 0, "positive"),
+        ("quantize_follow_rate", 1.0, "below 1"),
     ],
 )
 def test_wrong_spectral_params(key, value, expected):

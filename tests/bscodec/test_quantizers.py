@@ -202,6 +202,47 @@ def test_simvq_reseed_happens_only_when_asked_for_and_in_training():
         assert torch.equal(layer.frozen_codebook, before) != changes
 
 
+def test_simvq_follow_ends_in_the_midst_of_the_latents():
+    torch.manual_seed(0)
+    layer = SimVQ(32, 8, 24, follow_rate=0.2).train()
+    x = layer.code_transform(torch.randn(600, 8)).t()[None].detach()
+    before, error = layer.frozen_codebook.clone(), layer._error(x).item()
+    unused = torch.ones(32, dtype=torch.bool)
+    for _ in range(40):
+        indices = layer.encode(x)
+        unused[indices.unique()] = False
+        layer.follow(x, indices)
+    assert layer._error(x).item() < 0.8 * error
+    assert torch.equal(layer.frozen_codebook[unused], before[unused])
+    indices = layer.encode(x)
+    for code in indices.unique():  # k-means' fixed point: every code is the mean of its latents
+        mean = x[0, :, indices[0] == code].mean(1)
+        assert torch.allclose(layer.decode(code.view(1, 1))[0, :, 0], mean, atol=0.05)
+
+
+def test_simvq_follow_moves_a_code_by_its_share():
+    torch.manual_seed(0)
+    layer = SimVQ(4, 8, 24, follow_rate=0.25)
+    target = torch.randn(8)
+    x = layer.code_transform(target).detach().view(1, 24, 1)
+    before = layer.frozen_codebook[2].clone()
+    layer.follow(x, torch.tensor([[2]]))
+    expected = before + 0.25 * (target - before)
+    assert torch.allclose(layer.frozen_codebook[2], expected, atol=1e-5)
+
+
+def test_simvq_follow_happens_only_when_asked_for_and_in_training():
+    torch.manual_seed(0)
+    x = torch.randn(1, 24, 40)
+    for rate, changes in ((0.0, False), (0.1, True)):
+        layer = SimVQ(64, 8, 24, follow_rate=rate)
+        before = layer.frozen_codebook.clone()
+        layer.eval()(x)
+        assert torch.equal(layer.frozen_codebook, before)
+        layer.train()(x)
+        assert torch.equal(layer.frozen_codebook, before) != changes
+
+
 def test_principal_map_spends_the_bits_where_the_variance_is():
     variances = torch.tensor([9.0, 4.0, 1.0, 0.01])
     weight = principal_map(torch.diag(variances), codebook_dim=4, bits=2.0)

@@ -111,6 +111,8 @@ class GeneratorConfig:
             from the latents' principal axes; 0, as published, leaves it to the gradient.
         quantize_reseed_interval: training steps between moves of SimVQ's unused codes to
             latents that are quantized badly; 0, as published, leaves the codebook alone.
+        quantize_follow_rate: share of the way that a code of SimVQ moves to a latent that it
+            was used for; 0, as published, leaves the codebook alone.
         quantize_n_q: stages of ``quantize_choice: rvq``, which stands for one band and gives a
             stream of codes a stage.
         quantize_dead_code_threshold: a code of ``band_vq`` or ``rvq`` that was used by fewer
@@ -155,6 +157,7 @@ class GeneratorConfig:
     quantize_codebook_dim: int = 128
     quantize_refit_interval: int = 0
     quantize_reseed_interval: int = 0
+    quantize_follow_rate: float = 0.0
     quantize_n_q: int = 8
     quantize_dead_code_threshold: float = 2
 
@@ -202,6 +205,9 @@ class GeneratorConfig:
             ratio = self.decoder_trim_right_ratio
             _require(ratio == 1, prefix + "decoder_trim_right_ratio", "1.0 if not causal", ratio)
         _number(prefix + "quantize_dead_code_threshold", self.quantize_dead_code_threshold)
+        rate = self.quantize_follow_rate
+        _number(prefix + "quantize_follow_rate", rate)
+        _require(rate < 1, prefix + "quantize_follow_rate", "a number below 1", rate)
         self._check_codebooks(prefix)
         if self.filterbank == "mdct":
             bin_hz = sampling_rate / (2 * self.mdct_hop)

@@ -10,8 +10,12 @@ def build_quantizer(config: GeneratorConfig):
     """Return the quantizer that ``config.quantize_choice`` names."""
     arguments = (config.codebook_sizes, config.quantize_codebook_dim, config.hidden_dim)
     if config.quantize_choice == "band_simvq":
-        intervals = (config.quantize_refit_interval, config.quantize_reseed_interval)
-        return BandSimVQ(*arguments, *intervals)
+        return BandSimVQ(
+            *arguments,
+            refit_interval=config.quantize_refit_interval,
+            reseed_interval=config.quantize_reseed_interval,
+            follow_rate=config.quantize_follow_rate,
+        )
     kind = ResidualVQ if config.quantize_choice == "rvq" else BandVQ
     return kind(*arguments, config.quantize_dead_code_threshold)
 

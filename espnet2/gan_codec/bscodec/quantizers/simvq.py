@@ -64,6 +64,7 @@ class SimVQ(nn.Module):
         dim: dimension D of the latents.
         refit_interval: training steps between trials of :meth:`refit`; 0, as published, never.
         reseed_interval: training steps between calls of :meth:`reseed`; 0, as published, never.
+        follow_rate: how far a code moves to a latent in :meth:`follow`; 0, as published: not.
     """
 
     def __init__(
@@ -73,10 +74,12 @@ class SimVQ(nn.Module):
         dim: int,
         refit_interval: int = 0,
         reseed_interval: int = 0,
+        follow_rate: float = 0.0,
     ) -> None:
         super().__init__()
         self.refit_interval = refit_interval
         self.reseed_interval = reseed_interval
+        self.follow_rate = follow_rate
         self._steps = 0
         # running sum of x x^T over frames, and of the frames
         self.register_buffer("_moment", torch.zeros(dim, dim), persistent=False)
@@ -149,6 +152,8 @@ class SimVQ(nn.Module):
             self._idle.add_(indices.numel())[indices.flatten()] = 0
             if self._steps % self.reseed_interval == 0:
                 self.reseed(x, quantized)
+        if self.training and self.follow_rate:
+            self.follow(x, indices)
         loss = F.mse_loss(x.detach(), quantized) + COMMITMENT * F.mse_loss(x, quantized.detach())
         return x + (quantized - x).detach(), indices, loss
 
@@ -208,10 +213,33 @@ class SimVQ(nn.Module):
             return 0
         chosen = frames[torch.multinomial(errors, count)]
         moved = idle[torch.randperm(len(idle), device=idle.device)[:count]]
-        codes = torch.linalg.lstsq(self.code_transform.weight.float(), chosen.float().t())
-        self.frozen_codebook[moved] = codes.solution.t().to(self.frozen_codebook.dtype)
+        self.frozen_codebook[moved] = self._best_codes(chosen)
         self._idle[moved] = 0
         return count
+
+    @torch.no_grad()
+    def follow(self, x: torch.Tensor, indices: torch.Tensor) -> None:
+        """Move every code that was used towards the latents that it stands for.
+
+        This is k-means, a batch at a time (MacQueen 1967), in the space that W spans: random
+        codes leave an error that codes in the midst of their latents do not.  On several ranks
+        the first one's codebook counts, as in :meth:`reseed`.
+
+        Args:
+            x: latents (B, D, F).
+            indices: their codes (B, F).
+        """
+        best = self._best_codes(x.transpose(1, 2).reshape(-1, x.shape[1]))
+        used, which, counts = indices.flatten().unique(return_inverse=True, return_counts=True)
+        codes = self.frozen_codebook[used]
+        sums = torch.zeros_like(codes).index_add_(0, which, best)
+        share = 1 - (1 - self.follow_rate) ** counts[:, None]
+        self.frozen_codebook[used] = codes + share * (sums / counts[:, None] - codes)
+
+    def _best_codes(self, frames: torch.Tensor) -> torch.Tensor:
+        """The points (n, d) of the codebook's space that W brings closest to frames (n, D)."""
+        codes = torch.linalg.lstsq(self.code_transform.weight.float(), frames.float().t())
+        return codes.solution.t().to(self.frozen_codebook.dtype)
 
     def _error(self, x: torch.Tensor) -> torch.Tensor:
         """Squared quantization error of latents (B, D, F), summed over all ranks."""
@@ -225,7 +253,7 @@ class BandSimVQ(nn.Module):
         codebook_sizes: codes of each band, lowest band first.
         codebook_dim: dimension of the frozen codebooks.
         dim: dimension of the latents.
-        refit_interval, reseed_interval: see :class:`SimVQ`.
+        refit_interval, reseed_interval, follow_rate: see :class:`SimVQ`.
     """
 
     def __init__(
@@ -235,10 +263,11 @@ class BandSimVQ(nn.Module):
         dim: int,
         refit_interval: int = 0,
         reseed_interval: int = 0,
+        follow_rate: float = 0.0,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            SimVQ(size, codebook_dim, dim, refit_interval, reseed_interval)
+            SimVQ(size, codebook_dim, dim, refit_interval, reseed_interval, follow_rate)
             for size in codebook_sizes
         )
 
