@@ -243,6 +243,20 @@ def test_simvq_follow_happens_only_when_asked_for_and_in_training():
         assert torch.equal(layer.frozen_codebook, before) != changes
 
 
+def test_simvq_equalize_changes_no_code():
+    torch.manual_seed(0)
+    layer = SimVQ(64, 8, 24).double().eval()
+    codes = torch.arange(64)[None]
+    x, before = torch.randn(1, 24, 400, dtype=torch.float64), layer.decode(codes)
+    indices = layer.encode(x)
+    layer.equalize(largest=100)
+    torch.testing.assert_close(layer.decode(codes), before)
+    assert torch.equal(layer.encode(x), indices)
+    assert abs(layer.frozen_codebook.abs().max().item() - 100) < 1e-9
+    gram = layer.code_transform.weight.t() @ layer.code_transform.weight
+    torch.testing.assert_close(gram, gram[0, 0] * torch.eye(8, dtype=torch.float64))
+
+
 def test_principal_map_spends_the_bits_where_the_variance_is():
     variances = torch.tensor([9.0, 4.0, 1.0, 0.01])
     weight = principal_map(torch.diag(variances), codebook_dim=4, bits=2.0)

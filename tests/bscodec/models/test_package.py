@@ -58,6 +58,24 @@ def test_packaged_and_exported_model_are_the_same(tmp_path, network, monkeypatch
     assert card.bitrate == (16 if network == "spectral" else 18) * 75
 
 
+def test_small_codebooks_take_a_byte_a_number(tmp_path):
+    write_experiment(tmp_path / "mine", "spectral")
+    digest = package_model(str(tmp_path / "mine"), tmp_path / "small", small_codebooks=True)
+    weights = load_file(tmp_path / "small" / "model.safetensors")
+    codebooks = [v for name, v in weights.items() if name.endswith(".frozen_codebook")]
+    assert codebooks and all(value.dtype == torch.int8 for value in codebooks)
+    before, after = (load_model(str(tmp_path / name), "cpu") for name in ("mine", "small"))
+    assert after.fingerprint == digest
+    for ours, theirs in zip(
+        after.model.generator.quantizer.layers,
+        before.model.generator.quantizer.layers,
+        strict=True,
+    ):
+        codes = torch.arange(len(ours.frozen_codebook))[None]
+        error = (ours.decode(codes) - theirs.decode(codes)).norm(dim=1)
+        assert error.max() <= 0.02 * theirs.decode(codes).norm(dim=1).max()
+
+
 def test_packaging_without_rounding_keeps_the_fingerprint(experiment, tmp_path):
     before = load_model(str(experiment), "cpu").fingerprint
     assert package_model(str(experiment), tmp_path / "full", half=False) == before

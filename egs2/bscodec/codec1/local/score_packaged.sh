@@ -9,6 +9,7 @@ model=${1:-bscodec-mini}
 out=${2:-exp/score_packaged}
 dump=${3:-dump/raw}
 metrics=${METRICS:-mel,STFT}
+rates=${OPUS_KBPS:-6 8 12 16}
 
 merged=()
 for domain in speech sound music; do
@@ -16,7 +17,7 @@ for domain in speech sound music; do
     bscodec encode "${ref}" -o "${out}/coded/${domain}" --model "${model}"
     bscodec decode "${out}/coded/${domain}" -o "${out}/decoded/${domain}" --model "${model}"
     peers=()
-    for kbps in 6 8 12 16; do
+    for kbps in ${rates}; do
         peers+=(--peer "opus:${kbps}")
     done
     bscodec score --ref "${ref}" --hyp "${model##*/}=${out}/decoded/${domain}" "${peers[@]}" \

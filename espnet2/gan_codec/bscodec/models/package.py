@@ -12,11 +12,15 @@ from espnet2.gan_codec.bscodec.models.checkpoint import load_model
 from espnet2.gan_codec.bscodec.models.resolver import CONFIG, ModelError, find_model, read_yaml
 
 
-def package_model(name: str, folder: str | os.PathLike, half: bool = True) -> str:
+def package_model(
+    name: str, folder: str | os.PathLike, half: bool = True, small_codebooks: bool = False
+) -> str:
     """Write ``config.yaml`` and ``model.safetensors`` of a trained model; return its fingerprint.
 
     Only the generator's weights are kept. With ``half`` they are rounded to 16 bits where that
-    keeps them finite; the fingerprint is that of the rounded weights.
+    keeps them finite, and with ``small_codebooks`` SimVQ's codes to whole numbers of 8, which
+    moves them by little beside what quantizing does; the fingerprint is that of the rounded
+    weights.
 
     Args:
         name: as for ``load_model``.
@@ -28,12 +32,15 @@ def package_model(name: str, folder: str | os.PathLike, half: bool = True) -> st
     model = load_model(name, "cpu").model
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if small_codebooks:
+        for layer in model.generator.quantizer.layers:
+            layer.equalize(largest=torch.iinfo(torch.int8).max)
     weights = {f"generator.{key}": value for key, value in model.generator.state_dict().items()}
-    if half:
-        for key, value in weights.items():
-            rounded = value.half()
-            if value.dtype == torch.float32 and torch.isfinite(rounded).all():
-                weights[key] = rounded
+    for key, value in weights.items():
+        if small_codebooks and key.endswith(".frozen_codebook"):
+            weights[key] = value.round().to(torch.int8)
+        elif half and value.dtype == torch.float32 and torch.isfinite(value.half()).all():
+            weights[key] = value.half()
     # safetensors wants every tensor to have memory of its own
     weights = {key: value.clone().contiguous() for key, value in weights.items()}
     contents = read_yaml(find_model(name).config)

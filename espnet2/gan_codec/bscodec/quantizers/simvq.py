@@ -236,6 +236,18 @@ class SimVQ(nn.Module):
         share = 1 - (1 - self.follow_rate) ** counts[:, None]
         self.frozen_codebook[used] = codes + share * (sums / counts[:, None] - codes)
 
+    @torch.no_grad()
+    def equalize(self, largest: float) -> None:
+        """Give W orthogonal columns of one length, and the codes what it had: W c_j stays.
+
+        The codes then have one scale in all directions, up to ``largest``, and can be rounded.
+        """
+        axes, sizes = torch.linalg.qr(self.code_transform.weight.double())
+        codes = self.frozen_codebook.double() @ sizes.t()
+        scale = codes.abs().max() / largest
+        self.frozen_codebook.copy_(codes / scale)
+        self.code_transform.weight.copy_(axes * scale)
+
     def _best_codes(self, frames: torch.Tensor) -> torch.Tensor:
         """The points (n, d) of the codebook's space that W brings closest to frames (n, D)."""
         codes = torch.linalg.lstsq(self.code_transform.weight.float(), frames.float().t())
