@@ -1,10 +1,12 @@
 """Weights are loaded strictly, and nothing but tensors is unpickled."""
 
+import os
 import pickle
 
 import pytest
 import torch
 
+from espnet2.gan_codec.bscodec.models import checkpoint
 from espnet2.gan_codec.bscodec.models.checkpoint import load_model
 from espnet2.gan_codec.bscodec.models.resolver import ModelError
 
@@ -20,6 +22,33 @@ def test_loaded_weights_are_the_saved_ones(tmp_path, network):
     assert not loaded.model.training
     for name, value in loaded.model.generator.state_dict().items():
         assert torch.equal(value, state[f"generator.{name}"])
+
+
+def in_small_parts(monkeypatch):
+    groups = checkpoint._groups
+    monkeypatch.setattr(checkpoint, "_groups", lambda own: groups(own, most=1000))
+
+
+def test_weights_are_the_same_when_read_in_many_parts(experiment, monkeypatch):
+    before = load_model(str(experiment), "cpu").fingerprint
+    in_small_parts(monkeypatch)
+    assert load_model(str(experiment), "cpu").fingerprint == before
+
+
+def test_a_file_that_changes_between_two_parts_is_refused(experiment, monkeypatch):
+    in_small_parts(monkeypatch)
+    path, reads = experiment / "valid.mel_loss.best.pth", []
+    read = checkpoint.read_weights
+
+    def read_and_write_again(file):
+        reads.append(file)
+        if len(reads) == 3:
+            os.utime(path, ns=(0, 0))
+        return read(file)
+
+    monkeypatch.setattr(checkpoint, "read_weights", read_and_write_again)
+    assert_refused(experiment, "was written to while it was read")
+    assert len(reads) > 3
 
 
 def without_prefix(weights):
