@@ -66,13 +66,18 @@ def test_an_empty_folder_is_refused_in_one_line(tmp_path, capsys):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-@pytest.mark.long
-def test_the_whole_study_in_small(tmp_path):
-    recipe = copy_recipe(tmp_path)
+@pytest.fixture
+def recipe(tmp_path):
+    """A copy of the recipe, with one clip to train on and one to validate."""
     for name in ("train_mix", "valid_small"):
         samples = write_tone(tmp_path / f"dump/{name}/a.wav", 1.5)
         (tmp_path / f"dump/{name}/wav.scp").write_text(f"a {tmp_path}/dump/{name}/a.wav\n")
         (tmp_path / f"dump/{name}/utt2num_samples").write_text(f"a {samples}\n")
+    return copy_recipe(tmp_path)
+
+
+@pytest.mark.long
+def test_the_whole_study_in_small(tmp_path, recipe):
     for domain in ("speech", "sound", "music"):
         write_tone(tmp_path / f"dump/test_{domain}/audio/{domain}.wav", 1)
     command = ["local/small_scale_study.sh", "--dumpdir", tmp_path / "dump", "--outdir", "exp/s"]
@@ -87,3 +92,14 @@ def test_the_whole_study_in_small(tmp_path):
     again = run(recipe, *command)
     assert checkpoint.stat().st_mtime_ns == before
     assert "training" not in again.stdout and "scoring" not in again.stdout
+
+
+@pytest.mark.long
+def test_the_choices_in_small(tmp_path, recipe):
+    command = ["local/mini_choices.sh", "--dumpdir", tmp_path / "dump", "--outdir", "exp/c"]
+    command += ["--choices", "deep:4 wide:4", "--train_args", "--batch_size 1 --log_interval 1"]
+    run(recipe, *command)
+    title, _, *rows = (recipe / "exp/c/table.md").read_text().splitlines()
+    assert "s/update" in title and {"deep", "wide"} == {row.split()[1] for row in rows}
+    assert all("| 52 |" in row for row in rows)
+    assert "training" not in run(recipe, *command).stdout

@@ -1,0 +1,33 @@
+"""The systems of docs/mini_choices.md have the bits of bscodec-mini and about its size."""
+
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+
+from espnet2.gan_codec.bscodec import BSCodec
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+CHOICES = sorted(path.stem for path in (CONF / "choices").glob("*.yaml"))
+
+
+def params(path):
+    conf = yaml.safe_load(path.read_text())
+    return conf.get("codec_conf", conf)["generator_params"]
+
+
+def test_the_best_is_bscodec_mini():
+    assert (
+        BSCodec(generator_params=params(CONF / "choices/edges_low.yaml")).config
+        == BSCodec(generator_params=params(CONF / "train_bscodec_mini.yaml")).config
+    )
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_all_have_its_bits_and_about_its_size(name):
+    codec = BSCodec(generator_params=params(CONF / f"choices/{name}.yaml"))
+    assert sum(map(math.log2, codec.codebook_sizes)) == 52
+    assert codec.sampling_rate / codec.hop_length == 75
+    size = sum(p.numel() for p in codec.generator.parameters())
+    assert size == pytest.approx(5.6e6, rel=0.06)
