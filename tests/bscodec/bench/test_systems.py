@@ -56,7 +56,9 @@ def test_every_system_codes_and_decodes(systems):
             assert codes.shape == drawn.shape == (len(coder.codebook_sizes), 38), name
             assert (codes.max(axis=1) < coder.codebook_sizes).all()
             audio = decoded(coder, drawn)
-            assert len(audio) == 38 * 320 and audio.isfinite().all(), name
+            missing = 38 * 320 - len(audio)  # DAC's own package gives a few samples less
+            assert audio.isfinite().all() and 0 <= missing < 16, name
+            assert missing == 0 or name == "DAC, descript-audio-codec"
         ran += 1
     assert ran >= 12
 
