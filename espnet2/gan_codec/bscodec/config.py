@@ -248,6 +248,15 @@ class GeneratorConfig:
         return math.prod(self.encdec_ratios)
 
 
+def check_discriminator_params(params: Mapping[str, Any]) -> None:
+    """Check which discriminator is chosen. Raises ConfigError in one line."""
+    _mapping("discriminator_params", params)
+    given = [k for k in DISCRIMINATORS if k in params]
+    expected = "exactly one of " + ", ".join(DISCRIMINATORS)
+    _require(len(given) <= 1, "discriminator_params", expected, given)
+    check_keys("discriminator_params", params, (*DISCRIMINATORS, "scale_follow_official_norm"))
+
+
 def check_codec_conf(conf: Mapping[str, Any]) -> None:
     """Check the top level of ``codec_conf`` (everything but ``generator_params``).
 
@@ -262,11 +271,7 @@ def check_codec_conf(conf: Mapping[str, Any]) -> None:
             _boolean(key, value)
         elif key.endswith("_params"):
             _mapping(key, value)
-    given = [k for k in DISCRIMINATORS if k in conf["discriminator_params"]]
-    expected = "exactly one of " + ", ".join(DISCRIMINATORS)
-    _require(len(given) <= 1, "discriminator_params", expected, given)
-    known = (*DISCRIMINATORS, "scale_follow_official_norm")
-    check_keys("discriminator_params", conf["discriminator_params"], known)
+    check_discriminator_params(conf["discriminator_params"])
     if conf["use_dual_decoder"]:
         has_loss = conf["use_mel_loss"] or conf["use_spectral_loss"]
         expected = "use_mel_loss or use_spectral_loss beside it"

@@ -30,6 +30,11 @@ LIGHT_DEFAULTS = dict(
     win_lengths=[1024, 512, 256],
 )
 
+_CLASSES = {
+    "msstft_discriminator_params": (MultiScaleSTFTDiscriminator, DiscriminatorSTFT),
+    "msmpmb_discriminator_params": (MultiScaleMultiPeriodMultiBandDiscriminator,),
+}
+
 
 def _names(*callables: type) -> set[str]:
     names = {n for c in callables for n in inspect.signature(c).parameters}
@@ -41,13 +46,19 @@ class LightDiscriminator(nn.Module):
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         super().__init__()
-        known = _names(MultiScaleSTFTDiscriminator, DiscriminatorSTFT)
-        check_keys("discriminator_params.msstft_discriminator_params", params, sorted(known))
         self.msstft_discriminator = MultiScaleSTFTDiscriminator(**{**LIGHT_DEFAULTS, **params})
 
     def forward(self, x):
         """(B, 1, T) to a list, one a scale, of feature maps that end with the decision."""
         return self.msstft_discriminator(x)
+
+
+def check_discriminator_keys(params: Mapping[str, Any]) -> None:
+    """Check the chosen discriminator's own keys without building it. Raises ConfigError."""
+    for choice, classes in _CLASSES.items():
+        if choice in params:
+            key = f"discriminator_params.{choice}"
+            check_keys(key, params[choice] or {}, sorted(_names(*classes)))
 
 
 def build_discriminator(params: Mapping[str, Any]) -> nn.Module:
@@ -58,13 +69,10 @@ def build_discriminator(params: Mapping[str, Any]) -> nn.Module:
     Raises:
         ConfigError: on an unknown key.
     """
+    check_discriminator_keys(params)
     if "msstft_discriminator_params" in params:
         light = params["msstft_discriminator_params"] or {}
         return _activate_in_place(LightDiscriminator(light))
-    if "msmpmb_discriminator_params" in params:
-        known = _names(MultiScaleMultiPeriodMultiBandDiscriminator)
-        key = "discriminator_params.msmpmb_discriminator_params"
-        check_keys(key, params["msmpmb_discriminator_params"], sorted(known))
     return _activate_in_place(DACDiscriminator(**params))
 
 

@@ -164,6 +164,16 @@ def test_damaged_checkpoints_are_refused(experiment, name, data):
         ("[1, 2]\n", "expected a mapping"),
         ("a: [1\nb", "no valid YAML"),
         ("codec: bscodec\ncodec_conf: {samplingrate: 3}\n", "unknown key 'samplingrate'"),
+        ("codec: bscodec\ncodec_conf: {discriminator_params: {a: 1}}\n", "unknown key 'a'"),
+        (
+            "codec: bscodec\ncodec_conf: {discriminator_params: "
+            "{msstft_discriminator_params: {b: 1}}}\n",
+            "unknown key 'b'",
+        ),
+        (
+            "codec: bscodec\ncodec_conf: {discriminator_params: 7}\n",
+            "discriminator_params: expected a mapping",
+        ),
     ],
 )
 def test_wrong_configs_are_refused(experiment, config, message):

@@ -22,35 +22,18 @@ help_message="Usage: $0 [options]
 
 . utils/parse_options.sh
 . utils/common.sh
+. local/study_training.sh
 . ./path.sh
 
-train() { # NAME UPDATES
-    local dir=${outdir}/train/$1-${seed} config=conf/choices/$1.yaml set
-    local -a data=() more=()
-    words more "${train_args}"
-    for set in train_mix valid_small; do
-        need "${dumpdir}/${set}/wav.scp" "the card of bscodec-mini has the commands that make it"
-        data+=("--${set%_*}_data_path_and_name_and_type" "${dumpdir}/${set}/wav.scp,audio,sound")
-        data+=("--${set%_*}_shape_file" "${dumpdir}/${set}/utt2num_samples")
-    done
-    begin "${dir}" "$2 updates, seed ${seed} ${train_args}" conf/train_bscodec_mini.yaml \
-        "${config}" "${dumpdir}"/{train_mix,valid_small}/utt2num_samples || return 0
-    clear_folder "${dir}"
-    log "training $1"
+for choice in ${choices}; do
+    name=${choice%:*} updates=${choice#*:}
     # an epoch is counted in utterances, of which 0.7 give an update; it ends a little late, when
     # the rate is zero
-    python3 -m espnet2.bin.gan_codec_train --config conf/train_bscodec_mini.yaml \
-        --codec_conf "$(<"${config}")" --seed "${seed}" --ngpu 0 "${data[@]}" \
-        --max_epoch 1 --num_iters_per_epoch $(($2 * 7 / 10)) --num_att_plot 0 \
-        --scheduler_conf "warmup_steps_list=[0, 100, $(($2 / 2)), $2, 1000000]" \
-        --scheduler_conf "warmup_lr_list=[0.0, 8.0e-4, 8.0e-4, 0.0, 0.0]" \
-        --output_dir "${dir}" "${more[@]}" >"${dir}/console.log" 2>&1 ||
-        die "training failed: see ${dir}/console.log"
-    finish "${dir}"
-}
-
-for choice in ${choices}; do
-    train "${choice%:*}" "${choice#*:}"
+    train_part "${outdir}/train/${name}-${seed}" "${updates} updates, seed ${seed}" \
+        conf/train_bscodec_mini.yaml "conf/choices/${name}.yaml" "${seed}" \
+        --max_epoch 1 --num_iters_per_epoch $((updates * 7 / 10)) --num_att_plot 0 \
+        --scheduler_conf "warmup_steps_list=[0, 100, $((updates / 2)), ${updates}, 1000000]" \
+        --scheduler_conf "warmup_lr_list=[0.0, 8.0e-4, 8.0e-4, 0.0, 0.0]"
 done
 local/choices_table.py "${outdir}" >"${outdir}/table.md.part"
 mv "${outdir}/table.md.part" "${outdir}/table.md"

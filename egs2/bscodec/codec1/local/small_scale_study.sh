@@ -30,27 +30,8 @@ Stages: 1 train, 2 code and score the test sets, 3 table and curves. Needs the e
 
 . utils/parse_options.sh
 . utils/common.sh
+. local/study_training.sh
 . ./path.sh
-
-train() { # SYSTEM SEED
-    local dir=${outdir}/train/$1-$2 config=conf/study/$1.yaml set
-    local -a data=() more=()
-    words more "${train_args}"
-    for set in train_mix valid_small; do
-        need "${dumpdir}/${set}/wav.scp" "the card of bscodec-mini has the commands that make it"
-        data+=("--${set%_*}_data_path_and_name_and_type" "${dumpdir}/${set}/wav.scp,audio,sound")
-        data+=("--${set%_*}_shape_file" "${dumpdir}/${set}/utt2num_samples")
-    done
-    begin "${dir}" "seed $2 ${train_args}" conf/study/train.yaml "${config}" \
-        "${dumpdir}"/{train_mix,valid_small}/utt2num_samples || return 0
-    clear_folder "${dir}"
-    log "training $1, seed $2"
-    python3 -m espnet2.bin.gan_codec_train --config conf/study/train.yaml \
-        --codec_conf "$(<"${config}")" --seed "$2" --ngpu 0 "${data[@]}" \
-        --output_dir "${dir}" "${more[@]}" >"${dir}/console.log" 2>&1 ||
-        die "training failed: see ${dir}/console.log"
-    finish "${dir}"
-}
 
 score() { # DOMAIN: all runs that are finished, each as a peer of the scorer
     local dir=${outdir}/score/$1 ref=${dumpdir}/test_$1/audio metrics=${other_metrics} run
@@ -73,7 +54,8 @@ score() { # DOMAIN: all runs that are finished, each as a peer of the scorer
 if [ "${stage}" -le 1 ] && [ "${stop_stage}" -ge 1 ]; then
     for seed in ${seeds}; do
         for system in ${systems}; do
-            train "${system}" "${seed}"
+            train_part "${outdir}/train/${system}-${seed}" "seed ${seed}" conf/study/train.yaml \
+                "conf/study/${system}.yaml" "${seed}"
         done
     done
 fi

@@ -91,11 +91,16 @@ def read_codec_conf(config: Path) -> dict:
 def build_model(config: Path) -> "BSCodec":
     """Build the untrained model of a training ``config.yaml`` with the smallest discriminator."""
     from espnet2.gan_codec.bscodec.bscodec import BSCodec
+    from espnet2.gan_codec.bscodec.config import check_discriminator_params
+    from espnet2.gan_codec.bscodec.discriminators import check_discriminator_keys
 
     conf = read_codec_conf(config)
+    discriminator = conf.get("discriminator_params", {})
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about mel filters, which only training uses
+            check_discriminator_params(discriminator)
+            check_discriminator_keys(discriminator)
             return BSCodec(**{**conf, "discriminator_params": _SMALLEST_DISCRIMINATOR})
     except (TypeError, ValueError) as error:
         raise ModelError(f"{config}: {error}") from error
@@ -109,14 +114,15 @@ def load_generator(model: "BSCodec", checkpoint: Path) -> None:
     """
     version = _version(checkpoint)
     own = model.generator.state_dict()
-    _check_fit(own, _generator_weights(checkpoint, model.generator), checkpoint)
+    weights = _generator_weights(checkpoint, model.generator)
+    _check_fit(own, weights, checkpoint)
     for names in _groups(own):
-        # What was read of a mapped file counts as memory until it is closed.
-        weights = _generator_weights(checkpoint, model.generator)
+        weights = weights or _generator_weights(checkpoint, model.generator)
         for name in names:
             value = own[name].copy_(weights[name])
             if value.is_floating_point() and not value.isfinite().all():
                 raise ModelError(f"{checkpoint}: weight {_GENERATOR}{name} is not finite")
+        weights = None  # what was read of a mapped file counts as memory until it is closed
     if _version(checkpoint) != version:
         raise ModelError(f"{checkpoint}: was written to while it was read")
 
