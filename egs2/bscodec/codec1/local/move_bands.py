@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Start a spectral BSCodec with other band edges from the weights of a trained one.
+
+    move_bands.py bscodec-mini conf/other_edges.yaml exp/moved.pth
+
+OUTPUT is for --init_param of gan_codec_train. Every filter of a new band comes from a bin of the
+old band of the same rank that lies an even number of bins away. From one frame to the next the
+MDCT turns a tone's sign the same way in bins that far apart, so what the networks learnt about
+tones holds there too. Codes stay as they are; training with quantize_follow_rate moves them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from corpus_sets import CorpusError, run_script
+from torch import nn
+
+from espnet2.gan_codec.bscodec import BSCodec
+from espnet2.gan_codec.bscodec.models.checkpoint import build_model, load_model
+from espnet2.gan_codec.bscodec.models.resolver import ModelError
+
+# keys of the config in which the two models may differ
+FREE = ("bands", "quantize_refit_interval", "quantize_reseed_interval", "quantize_follow_rate")
+
+
+def source_bins(old: range, new: range) -> list[int]:
+    """For every bin of ``new`` the one of ``old``, from its first, whose filters it gets.
+
+    A band that gets no wider moves as a whole. The highest one, and one that gets wider, keeps the
+    bins it has in common with the old one; the others are those an even number further in.
+
+    Raises:
+        CorpusError: ``old`` has too few bins, or would have to move by an odd number of them.
+    """
+    if len(new) <= len(old) and new.stop != old.stop:
+        if (new.start - old.start) % 2:
+            raise CorpusError(f"bins {new.start}-{new.stop}: an odd number from {old.start}")
+        return list(range(len(new)))
+    below, above = (max(0, n + n % 2) for n in (old.start - new.start, new.stop - old.stop))
+    bins = [
+        bin - old.start + (below if bin < old.start else -above if bin >= old.stop else 0)
+        for bin in new
+    ]
+    if not all(0 <= bin < len(old) for bin in bins):
+        raise CorpusError(f"bins {new.start}-{new.stop}: too few in {old.start}-{old.stop}")
+    return bins
+
+
+def source_groups(old: list[int], new: list[int], bins: list[int]) -> list[int]:
+    """For every gain, of groups of ``new`` bins, the nearest old one."""
+
+    def centres(sizes: list[int]) -> list[float]:
+        return [sum(sizes[:i]) + size / 2 for i, size in enumerate(sizes)]
+
+    olds = centres(old)
+    return [
+        min(range(len(old)), key=lambda group: abs(olds[group] - bins[int(centre)]))
+        for centre in centres(new)
+    ]
+
+
+@torch.no_grad()
+def move_filters(
+    old: nn.Module, new: nn.Module, channels: dict[str, tuple[int, list[int]]]
+) -> None:
+    """Copy a network's weights; ``channels`` names an axis and what to take of it."""
+    weights = old.state_dict()
+    for name, (axis, chosen) in channels.items():
+        weights[name] = weights[name].index_select(axis, torch.tensor(chosen))
+    new.load_state_dict(weights)
+
+
+def move(old: BSCodec, new: BSCodec) -> None:
+    """Set the weights of ``new`` from ``old``. Raises CorpusError where that cannot be."""
+    ours, theirs = vars(new.config), vars(old.config)
+    for key in sorted(ours):
+        if key not in FREE and ours[key] != theirs[key]:
+            raise CorpusError(f"{key}: expected {theirs[key]!r}, as in the trained model")
+    if new.config.network != "spectral":
+        raise CorpusError(f"network: expected 'spectral', not {new.config.network!r}")
+    if len(new.config.bands) != len(old.config.bands):
+        raise CorpusError(f"bands: expected {len(old.config.bands)}, as in the trained model")
+    a, b = old.generator, new.generator
+    edges = zip(a.filterbank.edges, b.filterbank.edges, strict=True)
+    for rank, (before, after) in enumerate(edges):
+        encoder, decoder = b.encoders[rank], b.decoders[rank]
+        bins = source_bins(range(*before), range(*after))
+        groups = source_groups(a.encoders[rank].groups, encoder.groups, bins)
+        size = a.decoders[rank].bins
+        coded = bins + [size + group for group in groups]
+        seen = coded + [size + len(a.encoders[rank].groups) + bin for bin in bins]
+        written = bins + [size + bin for bin in bins]
+        move_filters(
+            a.encoders[rank],
+            encoder,
+            {"embed.weight": (1, seen), "linear_path.weight": (1, coded)},
+        )
+        move_filters(
+            a.decoders[rank],
+            decoder,
+            {
+                "linear_path.weight": (1, coded),
+                "project.weight": (0, written),
+                "project.bias": (0, written),
+            },
+        )
+    b.quantizer.load_state_dict(a.quantizer.state_dict())
+
+
+def move_bands(args: argparse.Namespace) -> None:
+    """Write the moved weights."""
+    try:
+        old, new = load_model(args.model, "cpu").model, build_model(args.config)
+    except ModelError as error:
+        raise CorpusError(error) from None
+    move(old, new)
+    weights = {f"codec.generator.{k}": v for k, v in new.generator.state_dict().items()}
+    part = args.output.with_name(f".{args.output.name}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(weights, part)
+    part.replace(args.output)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Move one model's bands; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", help="tag, folder or checkpoint of the trained model")
+    parser.add_argument("config", type=Path, help="training config with the new edges")
+    parser.add_argument("output", type=Path, help="weights for --init_param")
+    return run_script(move_bands, parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
