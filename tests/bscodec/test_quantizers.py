@@ -154,6 +154,7 @@ def test_simvq_refit_happens_only_when_asked_for():
         assert torch.equal(layer.code_transform.weight, weight)
         layer(x)
         assert torch.equal(layer.code_transform.weight, weight) != changes
+        assert (layer._moment is None) == (interval == 0)
         weight = layer.code_transform.weight.clone()
         layer.eval()(x)
         layer(x)

@@ -9,7 +9,7 @@ import torch
 
 from espnet2.gan_codec.bscodec.engine.filterbank import analysis_stream, synthesis_stream
 from espnet2.gan_codec.bscodec.engine.stream import UNKNOWN, State, Stream, pick_rows
-from espnet2.gan_codec.bscodec.engine.tiles import tile_frames
+from espnet2.gan_codec.bscodec.engine.tiles import piece_frames, tile_frames
 from espnet2.gan_codec.bscodec.engine.workers import push_all
 
 _PERIOD = 1024  # frames after which a filterbank and the frame shift meet again, or a multiple
@@ -42,7 +42,7 @@ class _Coder(Stream):
         self.batch = batch
         self.hop_length = model.hop_length
         self.device = next(model.parameters()).device
-        self.most = max(1, tile_frames(model) // 2)  # frames that a band does at a time
+        self.most = piece_frames(model)  # frames that a band does at a time
         self.ended = False
 
     def restore(self, state: State) -> None:

@@ -17,9 +17,20 @@ SPECTRAL_SECONDS = 10.0
 
 def tile_frames(model: nn.Module) -> int:
     """Return how many frames of codes at a time cost the least."""
-    spectral = isinstance(model.generator.filterbank, MDCTFilterbank)
-    seconds = SPECTRAL_SECONDS if spectral else WAVEFORM_SECONDS
+    seconds = SPECTRAL_SECONDS if _is_spectral(model) else WAVEFORM_SECONDS
     return max(1, int(seconds * model.sampling_rate / model.hop_length))
+
+
+def piece_frames(model: nn.Module) -> int:
+    """Return how many frames of a tile one band does before another one's turn comes.
+
+    Half a waveform tile's signals fit the cache; spectral networks only pay overhead for a cut.
+    """
+    return tile_frames(model) if _is_spectral(model) else max(1, tile_frames(model) // 2)
+
+
+def _is_spectral(model: nn.Module) -> bool:
+    return isinstance(model.generator.filterbank, MDCTFilterbank)
 
 
 def tiles(blocks: Iterable[np.ndarray], size: int) -> Iterator[tuple[np.ndarray, bool]]:

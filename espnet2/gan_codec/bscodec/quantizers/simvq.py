@@ -81,8 +81,8 @@ class SimVQ(nn.Module):
         self.reseed_interval = reseed_interval
         self.follow_rate = follow_rate
         self._steps = 0
-        # running sum of x x^T over frames, and of the frames
-        self.register_buffer("_moment", torch.zeros(dim, dim), persistent=False)
+        # running sum of x x^T over frames (D, D), made once it is needed, and of the frames
+        self.register_buffer("_moment", None, persistent=False)
         self.register_buffer("_frames", torch.zeros(()), persistent=False)
         # frames since each code was last used
         self.register_buffer("_idle", torch.zeros(codebook_size), persistent=False)
@@ -160,7 +160,9 @@ class SimVQ(nn.Module):
     @torch.no_grad()
     def _watch(self, x: torch.Tensor) -> None:
         """Add latents (B, D, F) to the running second moment."""
-        frames = x.detach().transpose(1, 2).reshape(-1, x.shape[1]).to(self._moment.dtype)
+        frames = x.detach().transpose(1, 2).reshape(-1, x.shape[1]).to(self._frames.dtype)
+        if self._moment is None:
+            self._moment = frames.new_zeros(x.shape[1], x.shape[1])
         self._moment.mul_(MOMENT_DECAY).addmm_(frames.t(), frames)
         self._frames.mul_(MOMENT_DECAY).add_(len(frames))
 
