@@ -19,7 +19,7 @@ def params(path):
 
 def test_the_best_is_bscodec_mini():
     assert (
-        BSCodec(generator_params=params(CONF / "choices/edges_low.yaml")).config
+        BSCodec(generator_params=params(CONF / "choices/edges_lowest.yaml")).config
         == BSCodec(generator_params=params(CONF / "train_bscodec_mini.yaml")).config
     )
 
