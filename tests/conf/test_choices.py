@@ -31,3 +31,13 @@ def test_all_have_its_bits_and_about_its_size(name):
     assert codec.sampling_rate / codec.hop_length == 75
     size = sum(p.numel() for p in codec.generator.parameters())
     assert size == pytest.approx(5.6e6, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "espnet2/gan_codec/bscodec/models/pretrained/bscodec-mini/README.md"]
+)
+def test_readme_and_card_name_its_edges(page):
+    bands = params(CONF / "train_bscodec_mini.yaml")["bands"]
+    edges = "-".join(f"{edge:g}" for edge in [bands[0][0], *(high for _, high in bands)])
+    lines = (CONF.parent / page).read_text(encoding="utf-8").splitlines()
+    assert any(edges in line and line.startswith(("| bands", "| `train_")) for line in lines)

@@ -21,6 +21,7 @@ from torch import nn
 
 from espnet2.gan_codec.bscodec import BSCodec
 from espnet2.gan_codec.bscodec.models.checkpoint import build_model, load_model
+from espnet2.gan_codec.bscodec.models.package import save_generator
 from espnet2.gan_codec.bscodec.models.resolver import ModelError
 
 # keys of the config in which the two models may differ
@@ -84,31 +85,32 @@ def move(old: BSCodec, new: BSCodec) -> None:
         raise CorpusError(f"network: expected 'spectral', not {new.config.network!r}")
     if len(new.config.bands) != len(old.config.bands):
         raise CorpusError(f"bands: expected {len(old.config.bands)}, as in the trained model")
-    a, b = old.generator, new.generator
-    edges = zip(a.filterbank.edges, b.filterbank.edges, strict=True)
-    for rank, (before, after) in enumerate(edges):
-        encoder, decoder = b.encoders[rank], b.decoders[rank]
-        bins = source_bins(range(*before), range(*after))
-        groups = source_groups(a.encoders[rank].groups, encoder.groups, bins)
-        size = a.decoders[rank].bins
-        coded = bins + [size + group for group in groups]
-        seen = coded + [size + len(a.encoders[rank].groups) + bin for bin in bins]
-        written = bins + [size + bin for bin in bins]
+    before, after = old.generator, new.generator
+    networks = zip(before.encoders, before.decoders, after.encoders, after.decoders, strict=True)
+    edges = zip(before.filterbank.edges, after.filterbank.edges, strict=True)
+    for (encoder, decoder, new_encoder, new_decoder), (had, gets) in zip(
+        networks, edges, strict=True
+    ):
+        bins = source_bins(range(*had), range(*gets))
+        groups = source_groups(encoder.groups, new_encoder.groups, bins)
+        # as SpectralEncoder.features orders them: shapes, log gains, levels of single bins
+        coded = bins + [decoder.bins + group for group in groups]
+        seen = coded + [encoder.coded + bin for bin in bins]
+        # as SpectralDecoder.coefficients splits them: shapes, log gains of single bins
+        written = bins + [decoder.bins + bin for bin in bins]
         move_filters(
-            a.encoders[rank],
-            encoder,
-            {"embed.weight": (1, seen), "linear_path.weight": (1, coded)},
+            encoder, new_encoder, {"embed.weight": (1, seen), "linear_path.weight": (1, coded)}
         )
         move_filters(
-            a.decoders[rank],
             decoder,
+            new_decoder,
             {
                 "linear_path.weight": (1, coded),
                 "project.weight": (0, written),
                 "project.bias": (0, written),
             },
         )
-    b.quantizer.load_state_dict(a.quantizer.state_dict())
+    after.quantizer.load_state_dict(before.quantizer.state_dict())
 
 
 def move_bands(args: argparse.Namespace) -> None:
@@ -118,11 +120,8 @@ def move_bands(args: argparse.Namespace) -> None:
     except ModelError as error:
         raise CorpusError(error) from None
     move(old, new)
-    weights = {f"codec.generator.{k}": v for k, v in new.generator.state_dict().items()}
-    part = args.output.with_name(f".{args.output.name}.part")
-    part.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(weights, part)
-    part.replace(args.output)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    save_generator(new, args.output)
 
 
 def main(argv: list[str] | None = None) -> int:

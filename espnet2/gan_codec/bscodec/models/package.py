@@ -4,12 +4,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from espnet2.gan_codec.bscodec.files import whole_file
 from espnet2.gan_codec.bscodec.models.checkpoint import load_model
 from espnet2.gan_codec.bscodec.models.resolver import CONFIG, ModelError, find_model, read_yaml
+
+if TYPE_CHECKING:
+    from espnet2.gan_codec.bscodec.bscodec import BSCodec
 
 
 def package_model(
@@ -53,17 +57,22 @@ def package_model(
 
 
 def export_checkpoint(name: str, path: str | os.PathLike) -> str:
-    """Write a model as ESPnet's ``.pth`` of 32-bit floats; return its fingerprint.
+    """Write a model as ESPnet's ``.pth`` of 32-bit floats; return its fingerprint."""
+    loaded = load_model(name, "cpu")
+    save_generator(loaded.model, path)
+    return loaded.fingerprint
+
+
+def save_generator(model: "BSCodec", path: str | os.PathLike) -> None:
+    """Write a model's weights as ESPnet's ``.pth``.
 
     The names are those of ESPnet's ``ESPnetGANCodecModel``; discriminators are left out.
     """
     import torch
 
-    loaded = load_model(name, "cpu")
-    weights = loaded.model.generator.state_dict()
+    weights = model.generator.state_dict()
     with whole_file(path) as temporary:
         torch.save({f"codec.generator.{key}": v for key, v in weights.items()}, temporary)
-    return loaded.fingerprint
 
 
 def export_experiment(name: str, folder: str | os.PathLike, archive: bool = False) -> str:

@@ -81,9 +81,9 @@ class SimVQ(nn.Module):
         self.reseed_interval = reseed_interval
         self.follow_rate = follow_rate
         self._steps = 0
-        # running sum of x x^T over frames (D, D), made once it is needed, and of the frames
+        # running sum of x x^T over frames (D, D), and of the frames, made once they are needed
         self.register_buffer("_moment", None, persistent=False)
-        self.register_buffer("_frames", torch.zeros(()), persistent=False)
+        self.register_buffer("_frames", None, persistent=False)
         # frames since each code was last used
         self.register_buffer("_idle", torch.zeros(codebook_size), persistent=False)
         codebook = torch.randn(codebook_size, codebook_dim) * codebook_dim**-0.5
@@ -160,9 +160,10 @@ class SimVQ(nn.Module):
     @torch.no_grad()
     def _watch(self, x: torch.Tensor) -> None:
         """Add latents (B, D, F) to the running second moment."""
-        frames = x.detach().transpose(1, 2).reshape(-1, x.shape[1]).to(self._frames.dtype)
+        frames = x.detach().transpose(1, 2).reshape(-1, x.shape[1]).to(self.frozen_codebook.dtype)
         if self._moment is None:
             self._moment = frames.new_zeros(x.shape[1], x.shape[1])
+            self._frames = frames.new_zeros(())
         self._moment.mul_(MOMENT_DECAY).addmm_(frames.t(), frames)
         self._frames.mul_(MOMENT_DECAY).add_(len(frames))
 
