@@ -16,7 +16,14 @@ from ..experiments import make_noise, tree, write_audio
 def start(line):
     command = [sys.executable, "-m", "espnet2.bin.bscodec", *line.split()]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=heed_interrupts
+    )
+
+
+def heed_interrupts():
+    """Undo what a shell does to its jobs in the background, whose children inherit it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def write_long_audio(path, seconds, rate, channels):
