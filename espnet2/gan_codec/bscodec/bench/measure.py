@@ -119,8 +119,11 @@ def costs(
     for seconds in lengths:
         about = system.model, system.form, direction, seconds
         reason = last and (last.left_out or _too_much(last, seconds, limit))
-        last = Cost(*about, left_out=reason) if reason else _run(system, about, threads)
-        yield last
+        if reason:
+            yield Cost(*about, left_out=reason)
+        else:
+            last = _run(system, about, threads)
+            yield last
 
 
 def _too_much(last: Cost, seconds: float, limit: float) -> str | None:

@@ -14,7 +14,7 @@ brackets, how many times as fast as the naive computation of the same model. MB:
 memory of a fresh process; in brackets, what was added once the model was built."""
 GROWTH_NOTES = """\
 Seconds of one run in a fresh process, and the megabytes that it added to the model's. In brackets:
-what a run that was left out would have taken, going by the one before."""
+what a run that was left out would have taken, going by the longest that was not."""
 
 
 def report(results: Results) -> str:
