@@ -39,7 +39,7 @@ def tiny_conf(network="seanet", **changes):
     params = copy.deepcopy(TINY_SPECTRAL if network == "spectral" else TINY_SEANET)
     conf = {"generator_params": params, "discriminator_params": copy.deepcopy(LIGHT)}
     for key, value in changes.items():
-        if key in conf or key.startswith(("use_", "lambda_", "cache_", "spectral_loss")):
+        if key in conf or key.startswith(("use_", "lambda_", "cache_", "spectral_loss", "augment")):
             conf[key] = value
         else:
             params[key] = value

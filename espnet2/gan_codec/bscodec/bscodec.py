@@ -28,6 +28,8 @@ from espnet2.gan_codec.bscodec.monitor import CodebookMonitor
 from espnet2.gan_codec.bscodec.precision import in_float32
 from espnet2.gan_codec.bscodec.state_dict import adapt_state_dict, refuse_partial_load
 from espnet2.gan_codec.bscodec.training.adversary import judge, pass_gradients
+from espnet2.gan_codec.bscodec.training.augment import Augment
+from espnet2.gan_codec.bscodec.training.graph import GraphedLosses, check_graph
 from espnet2.gan_codec.bscodec.training.objectives import (
     adversarial_losses,
     spectrogram_losses,
@@ -60,6 +62,10 @@ class BSCodec(AbsGANCodec):
         cache_generator_outputs: let the two turns of a step share one generator pass, and if
             the generator's comes first, as it should, the discriminator's passes too.
         use_bf16: run the networks under autocast to bfloat16; losses differ a little then.
+        use_cuda_graph: on a GPU, replay the generator's turn as one CUDA graph: several times as
+            fast for small networks.  Without discriminator, and with SimVQ without refits.
+        augment_params: change the training audio on the device: see
+            :class:`~espnet2.gan_codec.bscodec.training.augment.AugmentConfig`.
 
     Raises:
         ConfigError: on an unknown key or an impossible value, in one line.
@@ -88,6 +94,8 @@ class BSCodec(AbsGANCodec):
         lambda_spectral: float = 1.0,
         cache_generator_outputs: bool = False,
         use_bf16: bool = False,
+        use_cuda_graph: bool = False,
+        augment_params: dict[str, Any] = {},  # noqa: B006
         **unknown: Any,
     ) -> None:
         conf = {k: v for k, v in locals().items() if k not in ("self", "unknown", "__class__")}
@@ -118,6 +126,11 @@ class BSCodec(AbsGANCodec):
         self.lambda_spectral = lambda_spectral
         self.cache_generator_outputs = cache_generator_outputs
         self.use_bf16 = use_bf16
+        self.augment = Augment(augment_params, sampling_rate) if augment_params else None
+        self.use_cuda_graph = use_cuda_graph
+        if use_cuda_graph:
+            check_graph(self)
+        self._graphed: GraphedLosses | None = None
         self._cache: FirstTurn | None = None  # the trainer resets it by this name
         self.fs = sampling_rate
         self.register_load_state_dict_pre_hook(adapt_state_dict)
@@ -182,6 +195,8 @@ class BSCodec(AbsGANCodec):
         Raises:
             FloatingPointError: if the loss is not finite, naming its parts.
         """
+        if self.training and self.augment is not None:
+            audio = self.augment(audio)
         audio = audio.unsqueeze(1)
         turn = self._generator_turn if forward_generator else self._discriminator_turn
         with self._precision(audio.device):
@@ -199,6 +214,29 @@ class BSCodec(AbsGANCodec):
 
     def _generator_turn(self, audio: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The losses of the generator; the discriminator's parameters get no gradient."""
+        losses = self._graphed_losses(audio)
+        if losses is None:
+            losses = self._generator_losses(audio)
+        loss = sum(losses.values())
+        stats = {name: value.detach() for name, value in losses.items()}
+        stats["loss"] = loss.detach()
+        if self.training:
+            stats.update(self.monitor.stats())
+        return loss, stats
+
+    def _graphed_losses(self, audio: torch.Tensor) -> dict[str, torch.Tensor] | None:
+        """The generator's losses by a CUDA graph, or None where none is to be used."""
+        if not (self.use_cuda_graph and self.training and audio.is_cuda):
+            return None
+        if self._graphed is None:
+            self._graphed = GraphedLosses(self, audio)
+        if audio.shape != self._graphed.shape:  # the last batch of an epoch may be smaller
+            return None
+        losses, codes = self._graphed(audio)
+        self.monitor.update(codes)
+        return losses
+
+    def _generator_losses(self, audio: torch.Tensor) -> dict[str, torch.Tensor]:
         first = self._take_first_turn(audio)
         if first is not None and first.has_graph:
             output = first.output
@@ -208,13 +246,7 @@ class BSCodec(AbsGANCodec):
                 self._cache = FirstTurn.of_generator(audio, output)
         losses = self._adversarial_losses(audio, output.audio)
         losses |= waveform_losses(self, audio, output)
-        losses |= spectrogram_losses(self, audio, output)
-        loss = sum(losses.values())
-        stats = {name: value.detach() for name, value in losses.items()}
-        stats["loss"] = loss.detach()
-        if self.training:
-            stats.update(self.monitor.stats())
-        return loss, stats
+        return losses | spectrogram_losses(self, audio, output)
 
     def _discriminator_turn(
         self, audio: torch.Tensor

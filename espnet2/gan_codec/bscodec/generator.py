@@ -27,6 +27,7 @@ class GeneratorOutput:
         quantizer_loss: scalar.
         codes: (B, F) int64, one a stream.
         audio_unquantized: decoded from the latents before quantization, or ``None``.
+        latents, quantized: (B, D, F) before and after quantization, one a band.
     """
 
     audio: torch.Tensor
@@ -35,6 +36,8 @@ class GeneratorOutput:
     quantizer_loss: torch.Tensor
     codes: list[torch.Tensor]
     audio_unquantized: torch.Tensor | None = None
+    latents: list[torch.Tensor] | None = None
+    quantized: list[torch.Tensor] | None = None
 
 
 class BSCodecGenerator(nn.Module):
@@ -107,6 +110,8 @@ class BSCodecGenerator(nn.Module):
             quantizer_loss=loss,
             codes=codes,
             audio_unquantized=unquantized,
+            latents=latents,
+            quantized=quantized,
         )
 
     @torch.no_grad()

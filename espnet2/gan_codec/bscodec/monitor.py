@@ -41,7 +41,8 @@ class CodebookMonitor(nn.Module):
         for band, (indices, size) in enumerate(zip(codes, self.codebook_sizes, strict=True)):
             counts = getattr(self, f"counts_{band}")
             counts.mul_(math.exp(-indices.numel() / (HORIZON * size)))
-            counts.add_(torch.bincount(indices.flatten(), minlength=size))
+            indices = indices.flatten()  # bincount would wait for a GPU
+            counts.index_add_(0, indices, counts.new_ones(()).expand(len(indices)))
         if self.updates % WARN_EVERY == 0:
             self._warn()
 

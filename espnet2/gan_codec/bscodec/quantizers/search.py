@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 
 FRAME_BLOCK = 1024
+CUDA_FRAME_BLOCK = 16384  # a GPU waits for the next launch more than for its memory
 CODE_BLOCK = 4096
 
 
@@ -28,8 +29,9 @@ def nearest_codes(
         (n,) int64; the lowest index among equals.
     """
     indices = torch.empty(len(queries), dtype=torch.long, device=queries.device)
-    for start in range(0, len(queries), FRAME_BLOCK):
-        block = queries[start : start + FRAME_BLOCK]
+    size = CUDA_FRAME_BLOCK if queries.is_cuda else FRAME_BLOCK
+    for start in range(0, len(queries), size):
+        block = queries[start : start + size]
         best = block.new_full((len(block),), -torch.inf)
         index = torch.zeros(len(block), dtype=torch.long, device=block.device)
         for first in range(0, len(codebook), CODE_BLOCK):
@@ -39,5 +41,5 @@ def nearest_codes(
             better = score > best
             best = torch.where(better, score, best)
             index = torch.where(better, where + first, index)
-        indices[start : start + FRAME_BLOCK] = index
+        indices[start : start + size] = index
     return indices

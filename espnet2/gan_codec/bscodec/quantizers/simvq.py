@@ -32,6 +32,8 @@ COMMITMENT = 0.25
 MOMENT_DECAY = 0.99
 # a refitted map must quantize the batch at least this much better than the trained one
 REFIT_GAIN = 0.95
+# of W's squared lengths, what a direction must have for codes to be moved along it
+DAMPING = 1e-6
 # frames, in multiples of the codebook's size, in which a code in use is seen at least once
 IDLE_HORIZON = 8
 
@@ -81,6 +83,7 @@ class SimVQ(nn.Module):
         self.reseed_interval = reseed_interval
         self.follow_rate = follow_rate
         self._steps = 0
+        self.adapts_later = False  # whoever sets it calls adapt after every training step
         # running sum of x x^T over frames (D, D), and of the frames, made once they are needed
         self.register_buffer("_moment", None, persistent=False)
         self.register_buffer("_frames", None, persistent=False)
@@ -140,22 +143,27 @@ class SimVQ(nn.Module):
         Returns:
             quantized (B, D, F), codes (B, F), loss (scalar).
         """
-        if self.training:
-            self._steps += 1
         if self.training and self.refit_interval:
             self._watch(x)
-            if self._steps % self.refit_interval == 0:
+            if (self._steps + 1) % self.refit_interval == 0:
                 self.refit(x)
         indices = self.encode(x)
         quantized = self.decode(indices)
-        if self.training and self.reseed_interval:
+        if self.training and not self.adapts_later:
+            self.adapt(x, quantized, indices)
+        loss = F.mse_loss(x.detach(), quantized) + COMMITMENT * F.mse_loss(x, quantized.detach())
+        return x + (quantized - x).detach(), indices, loss
+
+    @torch.no_grad()
+    def adapt(self, x: torch.Tensor, quantized: torch.Tensor, indices: torch.Tensor) -> None:
+        """Move codes after a training step of latents and codes as :meth:`forward` has them."""
+        self._steps += 1
+        if self.reseed_interval:
             self._idle.add_(indices.numel())[indices.flatten()] = 0
             if self._steps % self.reseed_interval == 0:
                 self.reseed(x, quantized)
-        if self.training and self.follow_rate:
+        if self.follow_rate:
             self.follow(x, indices)
-        loss = F.mse_loss(x.detach(), quantized) + COMMITMENT * F.mse_loss(x, quantized.detach())
-        return x + (quantized - x).detach(), indices, loss
 
     @torch.no_grad()
     def _watch(self, x: torch.Tensor) -> None:
@@ -232,12 +240,12 @@ class SimVQ(nn.Module):
             x: latents (B, D, F).
             indices: their codes (B, F).
         """
+        codes, indices = self.frozen_codebook, indices.flatten()
         best = self._best_codes(x.transpose(1, 2).reshape(-1, x.shape[1]))
-        used, which, counts = indices.flatten().unique(return_inverse=True, return_counts=True)
-        codes = self.frozen_codebook[used]
-        sums = torch.zeros_like(codes).index_add_(0, which, best)
-        share = 1 - (1 - self.follow_rate) ** counts[:, None]
-        self.frozen_codebook[used] = codes + share * (sums / counts[:, None] - codes)
+        # over all codes, not those in use alone: their number is not known before the GPU is done
+        counts = codes.new_zeros(len(codes), 1).index_add_(0, indices, torch.ones_like(best[:, :1]))
+        means = torch.zeros_like(codes).index_add_(0, indices, best) / counts.clamp(min=1)
+        codes.add_((1 - (1 - self.follow_rate) ** counts) * (means - codes))
 
     @torch.no_grad()
     def equalize(self, largest: float) -> None:
@@ -252,9 +260,16 @@ class SimVQ(nn.Module):
         self.code_transform.weight.copy_(axes * scale)
 
     def _best_codes(self, frames: torch.Tensor) -> torch.Tensor:
-        """The points (n, d) of the codebook's space that W brings closest to frames (n, D)."""
-        codes = torch.linalg.lstsq(self.code_transform.weight.float(), frames.float().t())
-        return codes.solution.t().to(self.frozen_codebook.dtype)
+        """The points (n, d) of the codebook's space that W brings close to frames (n, D).
+
+        Where W has almost no length, the closest point would lie far out, codes would follow it
+        there, and a small step of W would then throw them anywhere: such directions are damped.
+        """
+        weight = self.code_transform.weight.double()
+        gram = weight.t() @ weight
+        gram = gram + DAMPING * gram.trace() * torch.eye(len(gram), device=gram.device)
+        inverse = torch.linalg.solve_ex(gram, weight.t())[0]  # no waiting for the GPU's verdict
+        return (frames.float() @ inverse.t().float()).to(self.frozen_codebook.dtype)
 
     def _error(self, x: torch.Tensor) -> torch.Tensor:
         """Squared quantization error of latents (B, D, F), summed over all ranks."""
@@ -285,6 +300,17 @@ class BandSimVQ(nn.Module):
             SimVQ(size, codebook_dim, dim, refit_interval, reseed_interval, follow_rate)
             for size in codebook_sizes
         )
+
+    @in_float32
+    def adapt(
+        self,
+        latents: Sequence[torch.Tensor],
+        quantized: Sequence[torch.Tensor],
+        codes: Sequence[torch.Tensor],
+    ) -> None:
+        """Move every band's codes after a training step, as their settings say."""
+        for layer, x, y, indices in zip(self.layers, latents, quantized, codes, strict=True):
+            layer.adapt(x, y, indices)
 
     @in_float32
     def forward(
