@@ -301,3 +301,14 @@ def test_gpu_decodes_what_the_cpu_encodes(codecs, network, tmp_path):
 def test_encoded_audio_is_read_without_the_model(codec):
     encoded = codec.encode(make_noise(), 24000)
     assert EncodedAudio.loads(encoded.dumps()) == encoded
+
+
+@pytest.mark.parametrize("network", ["seanet", "spectral"])
+def test_a_codec_that_only_encodes_keeps_its_codes_and_no_decoder(tmp_path, network):
+    write_experiment(tmp_path, network)
+    codec, audio = Codec.from_pretrained(str(tmp_path), "cpu"), make_noise(3000)
+    expected = codec.encode(audio, 24000)
+    lean = Codec.from_pretrained(str(tmp_path), "cpu").only_encodes()
+    assert np.array_equal(lean.encode(audio, 24000).codes, expected.codes)
+    assert lean.header(1) == codec.header(1)
+    assert all(p.device.type == "meta" for p in lean.model.generator.decoders.parameters())

@@ -57,6 +57,11 @@ class Codec:
         """
         return cls(load_model(name, device))
 
+    def only_encodes(self) -> "Codec":
+        """Give back the memory of the decoders, which this codec then has no more."""
+        self.model.generator.decoders.to("meta")
+        return self
+
     @property
     def sampling_rate(self) -> int:
         """In Hz."""
