@@ -41,6 +41,7 @@ PUBLISHED_KIND = {
     }
 }
 SIMVQ = {"quantize_choice": "band_simvq"}
+ALONE = {"lambda_adv": 0.0, "lambda_feat_match": 0.0}  # without a discriminator
 VQ = {"quantize_choice": "band_vq", "quantize_codebook_size": 8, "quantize_codebook_dim": 16}
 
 
@@ -410,8 +411,8 @@ def test_the_benchmark_names_every_variant():
     ("changes", "message"),
     [
         ({}, "false with a discriminator"),
-        ({"lambda_adv": 0.0, "lambda_feat_match": 0.0, "quantize_choice": "band_vq"}, "band_simvq"),
-        ({"lambda_adv": 0.0, "lambda_feat_match": 0.0, "quantize_refit_interval": 9}, "interval"),
+        (ALONE | {"quantize_choice": "band_vq"}, "band_simvq"),
+        (ALONE | {"quantize_refit_interval": 9}, "refit_interval"),
     ],
 )
 def test_a_graph_is_refused_where_it_cannot_be(make_codec, changes, message):
@@ -426,11 +427,10 @@ def test_a_graphed_turn_on_a_gpu_is_the_plain_one(make_codec, use_bf16):
     def train(**changes):
         model = make_codec(
             "spectral",
-            lambda_adv=0.0,
-            lambda_feat_match=0.0,
             quantize_reseed_interval=2,
             quantize_follow_rate=0.1,
             use_bf16=use_bf16,
+            **ALONE,
             **changes,
         )
         model.cuda().train()

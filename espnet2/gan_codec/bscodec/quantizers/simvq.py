@@ -243,7 +243,8 @@ class SimVQ(nn.Module):
         codes, indices = self.frozen_codebook, indices.flatten()
         best = self._best_codes(x.transpose(1, 2).reshape(-1, x.shape[1]))
         # over all codes, not those in use alone: their number is not known before the GPU is done
-        counts = codes.new_zeros(len(codes), 1).index_add_(0, indices, torch.ones_like(best[:, :1]))
+        ones = torch.ones_like(best[:, :1])
+        counts = codes.new_zeros(len(codes), 1).index_add_(0, indices, ones)
         means = torch.zeros_like(codes).index_add_(0, indices, best) / counts.clamp(min=1)
         codes.add_((1 - (1 - self.follow_rate) ** counts) * (means - codes))
 
