@@ -62,8 +62,9 @@ class BSCodec(AbsGANCodec):
         cache_generator_outputs: let the two turns of a step share one generator pass, and if
             the generator's comes first, as it should, the discriminator's passes too.
         use_bf16: run the networks under autocast to bfloat16; losses differ a little then.
-        use_cuda_graph: on a GPU, replay the generator's turn as one CUDA graph: several times as
-            fast for small networks.  Without discriminator, and with SimVQ without refits.
+        use_cuda_graph: on a GPU, replay the generator's turn as one CUDA graph: about twice as
+            fast for small networks.  Without discriminator, and with SimVQ without refits; of no
+            effect on a CPU and where several processes train together.
         augment_params: change the training audio on the device: see
             :class:`~espnet2.gan_codec.bscodec.training.augment.AugmentConfig`.
 
@@ -226,7 +227,7 @@ class BSCodec(AbsGANCodec):
 
     def _graphed_losses(self, audio: torch.Tensor) -> dict[str, torch.Tensor] | None:
         """The generator's losses by a CUDA graph, or None where none is to be used."""
-        if not (self.use_cuda_graph and self.training and audio.is_cuda):
+        if not (self.use_cuda_graph and self.training and audio.is_cuda) or is_distributed():
             return None
         if self._graphed is None:
             self._graphed = GraphedLosses(self, audio)

@@ -64,3 +64,12 @@ def test_decoded_audio_resembles_the_original(codec, name):
     distinct = [len(np.unique(band)) for band in encoded.codes]
     assert min(distinct) > 20, f"codes in use per band: {distinct}"
     assert np.array_equal(codec.encode(audio, rate).codes, encoded.codes)
+
+
+def test_the_streaming_page_names_its_delay(codec):
+    page = (Path(__file__).parents[3] / "docs" / "streaming.md").read_text(encoding="utf-8")
+    samples, frames = codec.stream_encoder().lookahead, codec.stream_decoder().lookahead
+    ms = 1000 / codec.sampling_rate
+    encoder = f"{samples} ({samples * ms:.0f} ms)"
+    decoder = f"{frames} ({frames * codec.model.hop_length * ms:.0f} ms)"
+    assert f"| `bscodec-mini` | {encoder} | {decoder} |" in page

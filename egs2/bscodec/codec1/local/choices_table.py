@@ -27,7 +27,7 @@ def table(runs: list[Run], configs: Path) -> Iterator[str]:
     yield from head(
         "choice",
         "what it is",
-        "bit/frame",
+        "bit/s",
         "trained numbers",
         "updates",
         "s/update",
@@ -41,7 +41,7 @@ def table(runs: list[Run], configs: Path) -> Iterator[str]:
         yield row(
             run.system,
             what_it_is(configs / f"{run.system}.yaml"),
-            f"{sum(map(math.log2, model.codebook_sizes)):g}",
+            f"{sum(map(math.log2, model.codebook_sizes)) * model.fs / model.hop_length:g}",
             sum(p.numel() for p in model.generator.parameters()),
             updates,
             f"{min(map(float, STEP_TIME.findall(run.log))):.2f}",

@@ -7,7 +7,9 @@ dumpdir=dump/raw
 outdir=exp/mini_choices
 # a file of conf/choices, and the updates for which it takes as long as the first for 1000
 choices="first:1000 edges_published:1000 edges_low:1000 edges_lower:1000 edges_lowest:1000
-    bands_3:530 bands_5:950 bands_5_low:950 bits_low:1000 wide:1000 deep:840 codes_8:1000 vq:760"
+    edges_1350:1000 bands_3:530 bands_5:950 bands_5_low:950 bands_5_top:1000 frames_50:1000
+    frames_60:1000 frames_60_low:1000 frames_60_lower:1000 bits_low:1000 wide:1000 deep:840
+    codes_8:1000 vq:760"
 seed=1
 train_args=
 
