@@ -112,7 +112,7 @@ def test_published_names_shapes_counts_and_rates(name):
     assert bits_per_second(model) == PUBLISHED_RATES[name]
 
 
-@pytest.mark.parametrize("name, rate", [("bscodec_cpu", 2925), ("bscodec_mini", 3900)])
+@pytest.mark.parametrize("name, rate", [("bscodec_cpu", 2925), ("bscodec_mini", 3840)])
 def test_rates_of_our_own_models(name, rate):
     assert bits_per_second(GANCodecTask.build_model(parse_training(name))) == rate
 

@@ -101,7 +101,7 @@ def test_the_command_writes_weights_to_start_training_from(tmp_path, capsys):
     assert str(config) in capsys.readouterr().err and not out.exists()
     contents = yaml.safe_load(MINI.read_text())
     params = contents["codec_conf"]["generator_params"]
-    params["bands"] = bands(0, 4, 10, 24, 320)
+    params["bands"] = [[0, 120], [120, 300], [300, 840], [840, 2400], [2400, 12000]]
     config.write_text(yaml.safe_dump(contents))
     assert move_bands.main(["bscodec-mini", str(config), str(out)]) == 0
     weights = torch.load(out, weights_only=True)

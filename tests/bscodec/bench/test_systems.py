@@ -53,10 +53,11 @@ def test_every_system_codes_and_decodes(systems):
             assert len(decoded(coder, codes)) == SECONDS * coder.sampling_rate
         else:
             drawn = coder.codes(SECONDS)
-            assert codes.shape == drawn.shape == (len(coder.codebook_sizes), 38), name
+            hop, frames = (400, 30) if name.startswith(MINI) else (320, 38)
+            assert codes.shape == drawn.shape == (len(coder.codebook_sizes), frames), name
             assert (codes.max(axis=1) < coder.codebook_sizes).all()
             audio = decoded(coder, drawn)
-            missing = 38 * 320 - len(audio)  # DAC's own package gives a few samples less
+            missing = frames * hop - len(audio)  # DAC's own package gives a few samples less
             assert audio.isfinite().all() and 0 <= missing < 16, name
             assert missing == 0 or name == "DAC, descript-audio-codec"
         ran += 1
