@@ -232,6 +232,19 @@ def test_simvq_follow_moves_a_code_by_its_share():
     assert torch.allclose(layer.frozen_codebook[2], expected, atol=1e-4)
 
 
+def test_simvq_follow_keeps_codes_near_where_w_has_almost_no_length():
+    torch.manual_seed(0)
+    layer = SimVQ(16, 8, 24, follow_rate=0.5)
+    with torch.no_grad():
+        layer.code_transform.weight[:, -1] *= 1e-5
+    x, before = torch.randn(1, 24, 200), layer.frozen_codebook.abs().max()
+    for _ in range(20):
+        layer.follow(x, layer.encode(x))
+    # all others are as large as their latents ask for; the last would be 1e5 times as large
+    assert layer.frozen_codebook[:, -1].abs().max() < 2 * before
+    assert layer._error(x) < x.square().sum()
+
+
 def test_simvq_follow_happens_only_when_asked_for_and_in_training():
     torch.manual_seed(0)
     x = torch.randn(1, 24, 40)
