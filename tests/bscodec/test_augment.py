@@ -112,6 +112,15 @@ def test_a_batch_is_changed_by_the_seed_and_keeps_its_type():
     assert first.shape == (16, 8000) and first.dtype == x.dtype and first.abs().max() <= 1
 
 
+def test_both_turns_of_a_step_hear_the_same():
+    x, augment = 0.1 * torch.randn(4, 8000), Augment({"length": 6000, "speed": [1, 1.3]}, FS)
+    first = augment.of_batch(x)
+    assert augment.of_batch(x) is first
+    x.mul_(0.5)  # another batch in the same memory
+    second = augment.of_batch(x)
+    assert second is not first and augment.of_batch(x.clone()) is not second
+
+
 def test_with_all_chances_at_zero_only_the_level_changes():
     x = 0.1 * torch.randn(4, 8000)
     y = Augment({"length": 8000, "gain": [-6, -6], **OFF}, FS)(x)

@@ -197,7 +197,7 @@ class BSCodec(AbsGANCodec):
             FloatingPointError: if the loss is not finite, naming its parts.
         """
         if self.training and self.augment is not None:
-            audio = self.augment(audio)
+            audio = self.augment.of_batch(audio)
         audio = audio.unsqueeze(1)
         turn = self._generator_turn if forward_generator else self._discriminator_turn
         with self._precision(audio.device):

@@ -97,6 +97,13 @@ class Augment:
     def __init__(self, params: Mapping[str, Any], fs: int) -> None:
         self.config = AugmentConfig.from_dict(params)
         self.fs = fs
+        self._last: tuple[torch.Tensor, int, torch.Tensor] | None = None
+
+    def of_batch(self, audio: torch.Tensor) -> torch.Tensor:
+        """Change chunks as a call does; both turns of a step, which share them, get the same."""
+        if self._last is None or self._last[0] is not audio or self._last[1] != audio._version:
+            self._last = audio, audio._version, self(audio)
+        return self._last[2]
 
     @torch.no_grad()
     def __call__(self, audio: torch.Tensor) -> torch.Tensor:
