@@ -22,31 +22,37 @@ class ConfigError(ValueError):
     """A configuration that cannot be built: one line, naming the key and what was expected."""
 
 
-def _require(condition: bool, key: str, expected: str, value: Any) -> None:
+def require(condition: bool, key: str, expected: str, value: Any) -> None:
+    """Raise :class:`ConfigError`, unless ``condition`` holds, that names ``codec_conf.<key>``."""
     if not condition:
         raise ConfigError(f"codec_conf.{key}: expected {expected}, got {value!r}")
 
 
-def _positive_int(key: str, value: Any) -> None:
+def positive_int(key: str, value: Any) -> None:
+    """Raise :class:`ConfigError` unless ``value`` is an integer above 0."""
     ok = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    _require(ok, key, "a positive integer", value)
+    require(ok, key, "a positive integer", value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether ``value`` is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _number(key: str, value: Any) -> None:
-    ok = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    _require(ok and value >= 0, key, "a number >= 0", value)
+    require(is_number(value) and value >= 0, key, "a number >= 0", value)
 
 
 def _boolean(key: str, value: Any) -> None:
-    _require(isinstance(value, bool), key, "true or false", value)
+    require(isinstance(value, bool), key, "true or false", value)
 
 
 def _choice(key: str, value: Any, choices: Sequence[str]) -> None:
-    _require(value in choices, key, "one of " + ", ".join(choices), value)
+    require(value in choices, key, "one of " + ", ".join(choices), value)
 
 
 def _mapping(key: str, value: Any) -> None:
-    _require(isinstance(value, Mapping), key, "a mapping of keyword arguments", value)
+    require(isinstance(value, Mapping), key, "a mapping of keyword arguments", value)
 
 
 def check_keys(key: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -74,24 +80,24 @@ def check_bands(bands: Any, sampling_rate: int) -> tuple[tuple[float, float], ..
         ConfigError: naming the first band that is wrong.
     """
     key = "generator_params.bands"
-    _require(isinstance(bands, Sequence) and len(bands) > 0, key, "a list of [low, high]", bands)
+    require(isinstance(bands, Sequence) and len(bands) > 0, key, "a list of [low, high]", bands)
     checked: list[tuple[float, float]] = []
     nyquist = sampling_rate / 2
     previous = 0.0
     for i, band in enumerate(bands):
         pair = isinstance(band, Sequence) and not isinstance(band, str) and len(band) == 2
-        _require(pair, f"{key}[{i}]", "[low, high] in Hz", band)
+        require(pair, f"{key}[{i}]", "[low, high] in Hz", band)
         for edge in band:
             _number(f"{key}[{i}]", edge)
         low, high = band
-        _require(low < high, f"{key}[{i}]", "low < high (in Hz)", band)
+        require(low < high, f"{key}[{i}]", "low < high (in Hz)", band)
         if low != previous:
             problem = "gap" if low > previous else "overlap"
-            _require(False, f"{key}[{i}]", f"low = {previous:g} Hz, no {problem} before it", band)
-        _require(high <= nyquist, f"{key}[{i}]", f"high <= {nyquist:g} Hz, half the rate", band)
+            require(False, f"{key}[{i}]", f"low = {previous:g} Hz, no {problem} before it", band)
+        require(high <= nyquist, f"{key}[{i}]", f"high <= {nyquist:g} Hz, half the rate", band)
         checked.append((low, high))
         previous = high
-    _require(previous == nyquist, key, f"a last band that ends at {nyquist:g} Hz", bands)
+    require(previous == nyquist, key, f"a last band that ends at {nyquist:g} Hz", bands)
     return tuple(checked)
 
 
@@ -185,9 +191,9 @@ class GeneratorConfig:
             value = getattr(self, field.name)
             if field.name == "encdec_lstm" or field.name.endswith("_interval"):
                 ok = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-                _require(ok, prefix + field.name, "an integer >= 0", value)
+                require(ok, prefix + field.name, "an integer >= 0", value)
             elif field.type == "int":
-                _positive_int(prefix + field.name, value)
+                positive_int(prefix + field.name, value)
             elif field.type == "bool":
                 _boolean(prefix + field.name, value)
         _choice(prefix + "filterbank", self.filterbank, FILTERBANKS)
@@ -196,38 +202,38 @@ class GeneratorConfig:
         backend = (self.filterbank, self.network)
         fits = backend in (("stft", "seanet"), ("mdct", "spectral"))
         expected = "seanet with filterbank stft, or spectral with filterbank mdct"
-        _require(fits, prefix + "network", expected, self.network)
-        _require(self.encdec_channels == 1, prefix + "encdec_channels", "1", self.encdec_channels)
-        _require(len(self.encdec_ratios) > 0, prefix + "encdec_ratios", "integers", [])
+        require(fits, prefix + "network", expected, self.network)
+        require(self.encdec_channels == 1, prefix + "encdec_channels", "1", self.encdec_channels)
+        require(len(self.encdec_ratios) > 0, prefix + "encdec_ratios", "integers", [])
         for ratio in self.encdec_ratios:
-            _positive_int(prefix + "encdec_ratios", ratio)
+            positive_int(prefix + "encdec_ratios", ratio)
         if not self.encdec_causal:
             ratio = self.decoder_trim_right_ratio
-            _require(ratio == 1, prefix + "decoder_trim_right_ratio", "1.0 if not causal", ratio)
+            require(ratio == 1, prefix + "decoder_trim_right_ratio", "1.0 if not causal", ratio)
         _number(prefix + "quantize_dead_code_threshold", self.quantize_dead_code_threshold)
         rate = self.quantize_follow_rate
         _number(prefix + "quantize_follow_rate", rate)
-        _require(rate < 1, prefix + "quantize_follow_rate", "a number below 1", rate)
+        require(rate < 1, prefix + "quantize_follow_rate", "a number below 1", rate)
         self._check_codebooks(prefix)
         if self.filterbank == "mdct":
             bin_hz = sampling_rate / (2 * self.mdct_hop)
             for i, band in enumerate(self.bands):
                 whole = all((edge / bin_hz).is_integer() for edge in map(float, band))
-                _require(whole, f"{prefix}bands[{i}]", f"multiples of {bin_hz:g} Hz", band)
+                require(whole, f"{prefix}bands[{i}]", f"multiples of {bin_hz:g} Hz", band)
             odd = self.spectral_kernel_size % 2 == 1
-            _require(odd, prefix + "spectral_kernel_size", "odd", self.spectral_kernel_size)
+            require(odd, prefix + "spectral_kernel_size", "odd", self.spectral_kernel_size)
 
     def _check_codebooks(self, prefix: str) -> None:
         if self.quantize_choice == "rvq":
-            _require(len(self.bands) == 1, prefix + "bands", "one band with rvq", list(self.bands))
+            require(len(self.bands) == 1, prefix + "bands", "one band with rvq", list(self.bands))
         key, given = prefix + "quantize_codebook_size", self.quantize_codebook_size
         if isinstance(given, tuple):
             count, unit = len(self.streams), "stage" if self.quantize_choice == "rvq" else "band"
             expected = f"one size or {count} sizes, one a {unit}"
-            _require(len(given) == count, key, expected, list(given))
+            require(len(given) == count, key, expected, list(given))
         for size in self.codebook_sizes:
-            _positive_int(key, size)
-            _require(2 <= size <= 2**24, key, "2 to 16777216 codes", size)
+            positive_int(key, size)
+            require(2 <= size <= 2**24, key, "2 to 16777216 codes", size)
 
     @property
     def streams(self) -> tuple[tuple[float, float], ...]:
@@ -253,7 +259,7 @@ def check_discriminator_params(params: Mapping[str, Any]) -> None:
     _mapping("discriminator_params", params)
     given = [k for k in DISCRIMINATORS if k in params]
     expected = "exactly one of " + ", ".join(DISCRIMINATORS)
-    _require(len(given) <= 1, "discriminator_params", expected, given)
+    require(len(given) <= 1, "discriminator_params", expected, given)
     check_keys("discriminator_params", params, (*DISCRIMINATORS, "scale_follow_official_norm"))
 
 
@@ -263,7 +269,7 @@ def check_codec_conf(conf: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: one line naming the key.
     """
-    _positive_int("sampling_rate", conf["sampling_rate"])
+    positive_int("sampling_rate", conf["sampling_rate"])
     for key, value in conf.items():
         if key.startswith("lambda_"):
             _number(key, value)
@@ -275,6 +281,6 @@ def check_codec_conf(conf: Mapping[str, Any]) -> None:
     if conf["use_dual_decoder"]:
         has_loss = conf["use_mel_loss"] or conf["use_spectral_loss"]
         expected = "use_mel_loss or use_spectral_loss beside it"
-        _require(has_loss, "use_dual_decoder", expected, True)
+        require(has_loss, "use_dual_decoder", expected, True)
     if not (conf["use_mel_loss"] or conf["use_spectral_loss"]):
-        _require(False, "use_mel_loss", "a spectrogram loss: this or use_spectral_loss", False)
+        require(False, "use_mel_loss", "a spectrogram loss: this or use_spectral_loss", False)

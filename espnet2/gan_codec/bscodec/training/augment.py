@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from espnet2.gan_codec.bscodec.config import ConfigError, check_keys
+from espnet2.gan_codec.bscodec.config import check_keys, is_number, positive_int, require
+from espnet2.gan_codec.bscodec.training.turns import is_same_batch
 
 TAPS = 32  # of the interpolation
 PEAK = 0.99  # what a change of level may reach
@@ -59,28 +60,21 @@ class AugmentConfig:
         Raises:
             ConfigError: in one line naming the key and what was expected.
         """
-        prefix = "codec_conf.augment_params"
         check_keys("augment_params", params, [field.name for field in dataclasses.fields(cls)])
-        length = params.get("length")
-        if not isinstance(length, int) or isinstance(length, bool) or length < 1:
-            raise ConfigError(f"{prefix}.length: expected a positive integer, got {length!r}")
+        positive_int("augment_params.length", params.get("length"))
         values = dict(params)
-        for key, value in params.items():
-            if key.endswith("_chance"):
-                if not _is_number(value) or not 0 <= value <= 1:
-                    raise ConfigError(f"{prefix}.{key}: expected 0 to 1, got {value!r}")
-            elif key != "length":
+        for name, value in params.items():
+            key = f"augment_params.{name}"
+            if name.endswith("_chance"):
+                require(is_number(value) and 0 <= value <= 1, key, "0 to 1", value)
+            elif name != "length":
                 pair = isinstance(value, (list, tuple)) and len(value) == 2
-                if not pair or not all(map(_is_number, value)) or value[0] > value[1]:
-                    raise ConfigError(f"{prefix}.{key}: expected [low, high], got {value!r}")
-                if key in ("speed", "low_pass") and value[0] <= 0:
-                    raise ConfigError(f"{prefix}.{key}: expected numbers above 0, got {value!r}")
-                values[key] = tuple(value)
+                in_order = pair and all(map(is_number, value)) and value[0] <= value[1]
+                require(in_order, key, "[low, high]", value)
+                if name in ("speed", "low_pass"):
+                    require(value[0] > 0, key, "numbers above 0", value)
+                values[name] = tuple(value)
         return cls(**values)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 class Augment:
@@ -101,7 +95,7 @@ class Augment:
 
     def of_batch(self, audio: torch.Tensor) -> torch.Tensor:
         """Change chunks as a call does; both turns of a step, which share them, get the same."""
-        if self._last is None or self._last[0] is not audio or self._last[1] != audio._version:
+        if self._last is None or not is_same_batch(*self._last[:2], audio):
             self._last = audio, audio._version, self(audio)
         return self._last[2]
 

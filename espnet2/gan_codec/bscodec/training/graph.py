@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from espnet2.gan_codec.bscodec.config import ConfigError
+from espnet2.gan_codec.bscodec.config import require
 from espnet2.gan_codec.bscodec.training.objectives import (
     Losses,
     spectrogram_losses,
@@ -25,14 +25,12 @@ if TYPE_CHECKING:
 
 def check_graph(model: BSCodec) -> None:
     """Raise ConfigError, in one line, for a model whose turn cannot be one graph."""
-    config = model.config
-    if model.lambda_adv or model.lambda_feat_match:
-        raise ConfigError("codec_conf.use_cuda_graph: expected false with a discriminator")
-    if config.quantize_choice != "band_simvq" or config.quantize_refit_interval:
-        raise ConfigError(
-            "codec_conf.use_cuda_graph: expected false unless quantize_choice is band_simvq "
-            "and quantize_refit_interval is 0"
-        )
+    key, config = "use_cuda_graph", model.config
+    alone = not (model.lambda_adv or model.lambda_feat_match)
+    require(alone, key, "false with a discriminator", True)
+    simvq = config.quantize_choice == "band_simvq" and not config.quantize_refit_interval
+    expected = "false unless quantize_choice is band_simvq and quantize_refit_interval is 0"
+    require(simvq, key, expected, True)
 
 
 class _Turn(nn.Module):

@@ -10,6 +10,12 @@ from espnet2.gan_codec.bscodec.generator import GeneratorOutput
 from espnet2.gan_codec.bscodec.training.adversary import Judged
 
 
+def is_same_batch(source: torch.Tensor, version: int, audio: torch.Tensor) -> bool:
+    """Whether ``audio`` is what ``source``, which is still held, was at that version of it."""
+    same = source.data_ptr() == audio.data_ptr() and source.shape == audio.shape
+    return same and version == audio._version
+
+
 @dataclasses.dataclass
 class FirstTurn:
     """The generator's output for a batch, and perhaps the discriminator's passes over it.
@@ -46,5 +52,4 @@ class FirstTurn:
 
     def is_of(self, audio: torch.Tensor) -> bool:
         """Whether ``audio`` is the batch that this turn was of, unchanged since."""
-        same = self.source.data_ptr() == audio.data_ptr() and self.source.shape == audio.shape
-        return same and self.version == audio._version
+        return is_same_batch(self.source, self.version, audio)
