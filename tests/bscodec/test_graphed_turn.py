@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from espnet2.gan_codec.bscodec.config import ConfigError
+from espnet2.gan_codec.bscodec.training.graph import GraphedTurn
 
 ALONE = {"lambda_adv": 0.0, "lambda_feat_match": 0.0}  # without a discriminator
 
@@ -21,36 +22,69 @@ def test_a_graph_is_refused_where_it_cannot_be(make_codec, changes, message):
         make_codec(use_cuda_graph=True, **changes)
 
 
+def train(model, prepare=lambda model, audio: None):
+    """Four steps, one of a batch of another size: each one's statistics."""
+    model.train()
+    optimizer = torch.optim.SGD(model.generator.parameters(), lr=1e-5)
+    device = next(model.parameters()).device
+    seen = []
+    for seed in range(4):
+        torch.manual_seed(seed)
+        audio = 0.1 * torch.randn(2 + (seed == 2), 6000, device=device)
+        if seed == 0:
+            prepare(model, audio)
+        result = model(audio)
+        optimizer.zero_grad()
+        (2 * result["loss"]).backward()  # as a scaler of gradients does
+        optimizer.step()
+        seen.append({name: value.item() for name, value in result["stats"].items()})
+    return seen
+
+
+def make(make_codec, **changes):
+    adapting = {"quantize_reseed_interval": 2, "quantize_follow_rate": 0.1}
+    return make_codec("spectral", **adapting, **ALONE, **changes)
+
+
+def assert_equal_training(plain, graphed, expected, got, tolerance):
+    for before, after in zip(expected, got, strict=True):
+        assert after == pytest.approx(before, rel=tolerance)
+    for a, b in zip(plain.generator.parameters(), graphed.generator.parameters(), strict=True):
+        assert (a - b).norm() <= tolerance * a.norm()
+    for a, b in zip(
+        plain.generator.quantizer.layers, graphed.generator.quantizer.layers, strict=True
+    ):
+        assert torch.allclose(a.frozen_codebook, b.frozen_codebook, atol=tolerance)
+
+
+def test_gradients_taken_beforehand_train_alike(make_codec, monkeypatch):
+    # without a GPU what is replayed is the turn itself
+    monkeypatch.setattr(GraphedTurn, "_capture", lambda turn: turn._run)
+
+    def prepare(model, audio):
+        model._graphed = GraphedTurn(model, audio)
+        monkeypatch.setattr(model, "_replays", lambda x: x.shape == audio.shape)
+
+    plain, graphed = make(make_codec), make(make_codec)
+    assert_equal_training(plain, graphed, train(plain), train(graphed, prepare), 1e-5)
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("use_bf16", [False, True])
 def test_a_graphed_turn_on_a_gpu_is_the_plain_one(make_codec, use_bf16):
-    def train(**changes):
-        model = make_codec(
-            "spectral",
-            quantize_reseed_interval=2,
-            quantize_follow_rate=0.1,
-            use_bf16=use_bf16,
-            **ALONE,
-            **changes,
-        )
-        model.cuda().train()
-        optimizer = torch.optim.SGD(model.generator.parameters(), lr=1e-3)
-        seen = []
-        for seed in range(4):
-            torch.manual_seed(seed)
-            audio = 0.1 * torch.randn(2 + (seed == 2), 6000, device="cuda")  # one of another size
-            result = model(audio)
-            optimizer.zero_grad()
-            result["loss"].backward()
-            optimizer.step()
-            seen.append({name: value.item() for name, value in result["stats"].items()})
-        return seen, model
-
-    (plain, model), (graphed, other) = train(), train(use_cuda_graph=True)
+    plain = make(make_codec, use_bf16=use_bf16).cuda()
+    graphed = make(make_codec, use_bf16=use_bf16, use_cuda_graph=True).cuda()
     tolerance = 0.02 if use_bf16 else 1e-3
-    for expected, got in zip(plain, graphed, strict=True):
-        assert got == pytest.approx(expected, rel=tolerance)
-    assert other._graphed is not None
-    for a, b in zip(model.generator.parameters(), other.generator.parameters(), strict=True):
-        assert (a - b).norm() <= tolerance * a.norm()
+    assert_equal_training(plain, graphed, train(plain), train(graphed), tolerance)
+    assert graphed._graphed is not None
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_graph_hears_other_changes_every_time(make_codec):
+    augment = {"length": 4000, "speed": [0.8, 1.4]}
+    model = make(make_codec, use_cuda_graph=True, augment_params=augment).cuda().train()
+    audio = 0.1 * torch.randn(2, 6000, device="cuda")
+    losses = [model(audio)["loss"].item() for _ in range(3)]
+    assert len(set(losses)) == 3

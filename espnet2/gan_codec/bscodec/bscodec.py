@@ -29,7 +29,7 @@ from espnet2.gan_codec.bscodec.precision import in_float32
 from espnet2.gan_codec.bscodec.state_dict import adapt_state_dict, refuse_partial_load
 from espnet2.gan_codec.bscodec.training.adversary import judge, pass_gradients
 from espnet2.gan_codec.bscodec.training.augment import Augment
-from espnet2.gan_codec.bscodec.training.graph import GraphedLosses, check_graph
+from espnet2.gan_codec.bscodec.training.graph import GraphedTurn, check_graph
 from espnet2.gan_codec.bscodec.training.objectives import (
     adversarial_losses,
     spectrogram_losses,
@@ -37,6 +37,8 @@ from espnet2.gan_codec.bscodec.training.objectives import (
 )
 from espnet2.gan_codec.bscodec.training.turns import FirstTurn
 from espnet2.torch_utils.device_funcs import force_gatherable
+
+Turn = tuple[torch.Tensor, dict[str, torch.Tensor]]  # the loss, and what ESPnet is to report
 
 
 class BSCodec(AbsGANCodec):
@@ -131,7 +133,7 @@ class BSCodec(AbsGANCodec):
         self.use_cuda_graph = use_cuda_graph
         if use_cuda_graph:
             check_graph(self)
-        self._graphed: GraphedLosses | None = None
+        self._graphed: GraphedTurn | None = None
         self._cache: FirstTurn | None = None  # the trainer resets it by this name
         self.fs = sampling_rate
         self.register_load_state_dict_pre_hook(adapt_state_dict)
@@ -196,12 +198,14 @@ class BSCodec(AbsGANCodec):
         Raises:
             FloatingPointError: if the loss is not finite, naming its parts.
         """
-        if self.training and self.augment is not None:
-            audio = self.augment.of_batch(audio)
-        audio = audio.unsqueeze(1)
-        turn = self._generator_turn if forward_generator else self._discriminator_turn
-        with self._precision(audio.device):
-            loss, stats = turn(audio)
+        if forward_generator and self._replays(audio):
+            loss, stats = self._replayed_turn(audio)
+        else:
+            if self.training and self.augment is not None:
+                audio = self.augment.of_batch(audio)
+            turn = self._generator_turn if forward_generator else self._discriminator_turn
+            with self._precision(audio.device):
+                loss, stats = turn(audio.unsqueeze(1))
         self._stop_on_nan(loss, stats, audio)
         loss, stats, weight = force_gatherable((loss, stats, audio.shape[0]), loss.device)
         optimizer = 0 if forward_generator else 1
@@ -213,11 +217,9 @@ class BSCodec(AbsGANCodec):
             return contextlib.nullcontext()
         return torch.autocast(device.type, torch.bfloat16)
 
-    def _generator_turn(self, audio: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def _generator_turn(self, audio: torch.Tensor) -> Turn:
         """The losses of the generator; the discriminator's parameters get no gradient."""
-        losses = self._graphed_losses(audio)
-        if losses is None:
-            losses = self._generator_losses(audio)
+        losses = self._generator_losses(audio)
         loss = sum(losses.values())
         stats = {name: value.detach() for name, value in losses.items()}
         stats["loss"] = loss.detach()
@@ -225,17 +227,18 @@ class BSCodec(AbsGANCodec):
             stats.update(self.monitor.stats())
         return loss, stats
 
-    def _graphed_losses(self, audio: torch.Tensor) -> dict[str, torch.Tensor] | None:
-        """The generator's losses by a CUDA graph, or None where none is to be used."""
+    def _replays(self, audio: torch.Tensor) -> bool:
+        """Whether the generator's turn of audio (B, T) is the one that a CUDA graph has."""
         if not (self.use_cuda_graph and self.training and audio.is_cuda) or is_distributed():
-            return None
+            return False
         if self._graphed is None:
-            self._graphed = GraphedLosses(self, audio)
-        if audio.shape != self._graphed.shape:  # the last batch of an epoch may be smaller
-            return None
-        losses, codes = self._graphed(audio)
+            self._graphed = GraphedTurn(self, audio)
+        return audio.shape == self._graphed.shape  # an epoch's last batch may be smaller
+
+    def _replayed_turn(self, audio: torch.Tensor) -> Turn:
+        loss, losses, codes = self._graphed(audio)
         self.monitor.update(codes)
-        return losses
+        return loss, losses | {"loss": loss.detach()} | self.monitor.stats()
 
     def _generator_losses(self, audio: torch.Tensor) -> dict[str, torch.Tensor]:
         first = self._take_first_turn(audio)
@@ -249,9 +252,7 @@ class BSCodec(AbsGANCodec):
         losses |= waveform_losses(self, audio, output)
         return losses | spectrogram_losses(self, audio, output)
 
-    def _discriminator_turn(
-        self, audio: torch.Tensor
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def _discriminator_turn(self, audio: torch.Tensor) -> Turn:
         """The losses of the discriminator."""
         first = self._take_first_turn(audio)
         if first is not None and first.judged and first.judged.is_current(self.discriminator):

@@ -15,6 +15,7 @@ import torch
 
 from espnet2.gan_codec.bscodec.samples import is_due, make_sample, publish
 from espnet2.gan_codec.bscodec.saving import whole_saves
+from espnet2.gan_codec.bscodec.training.ahead import Ahead
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from espnet2.iterators.sequence_iter_factory import SequenceIterFactory
 from espnet2.torch_utils.device_funcs import to_device
@@ -34,6 +35,7 @@ class CodecTrainer(GANTrainer):
     def run(
         cls,
         *,
+        train_iter_factory: AbsIterFactory,
         valid_iter_factory: AbsIterFactory,
         plot_attention_iter_factory: AbsIterFactory | None,
         trainer_options: Any,
@@ -51,8 +53,11 @@ class CodecTrainer(GANTrainer):
             plot_attention_iter_factory = whole_utterances(
                 valid_iter_factory, plot_attention_iter_factory
             )
+        if trainer_options.ngpu > 0:
+            train_iter_factory = Ahead(train_iter_factory)
         with whole_saves():
             super().run(
+                train_iter_factory=train_iter_factory,
                 valid_iter_factory=valid_iter_factory,
                 plot_attention_iter_factory=plot_attention_iter_factory,
                 trainer_options=trainer_options,

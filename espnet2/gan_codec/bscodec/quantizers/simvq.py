@@ -10,8 +10,9 @@ and training transforms only the rows that were chosen, which has the same gradi
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -83,7 +84,7 @@ class SimVQ(nn.Module):
         self.reseed_interval = reseed_interval
         self.follow_rate = follow_rate
         self._steps = 0
-        self.adapts_later = False  # whoever sets it calls adapt after every training step
+        self.adapts_later = False
         # running sum of x x^T over frames (D, D), and of the frames, made once they are needed
         self.register_buffer("_moment", None, persistent=False)
         self.register_buffer("_frames", None, persistent=False)
@@ -301,6 +302,17 @@ class BandSimVQ(nn.Module):
             SimVQ(size, codebook_dim, dim, refit_interval, reseed_interval, follow_rate)
             for size in codebook_sizes
         )
+
+    @contextlib.contextmanager
+    def adapting_later(self) -> Iterator[None]:
+        """Let forward passes within leave to their caller to :meth:`adapt` after each of them."""
+        for layer in self.layers:
+            layer.adapts_later = True
+        try:
+            yield
+        finally:
+            for layer in self.layers:
+                layer.adapts_later = False
 
     @in_float32
     def adapt(
