@@ -62,7 +62,8 @@ class MelLoss(MultiScaleMelSpectrogramLoss):
             mel_hat, _ = scale.wav_to_mel(hats.squeeze(1))
             with torch.no_grad():
                 mel, _ = scale.wav_to_mel(originals.squeeze(1))
-                mel = mel.view(len(unique), -1)[order]
+                mel = mel.view(len(unique), -1)
+                mel = torch.stack([mel[i] for i in order])
             difference = mel_hat.view(len(order), -1) - mel
             total = total + difference.abs().mean(1) + alpha * difference.square().mean(1)
         return list(total / self.total)

@@ -76,7 +76,8 @@ class GraphedTurn:
         parameters = [p for p in model.generator.parameters() if p.requires_grad]
         gradients = torch.autograd.grad(sum(losses.values()), parameters, allow_unused=True)
         used = [pair for pair in zip(parameters, gradients, strict=True) if pair[1] is not None]
-        self._parameters, self._gradients = zip(*used, strict=True)
+        self._parameters = [parameter for parameter, _ in used]
+        self._gradient = torch.cat([gradient.flatten() for _, gradient in used])
         self._names, self._losses = list(losses), torch.stack(list(losses.values())).detach()
         self._latents = [x.detach() for x in output.latents]
         self._quantized = [x.detach() for x in output.quantized]
@@ -98,9 +99,10 @@ class GraphedTurn:
 
     def give_gradients(self, factor: torch.Tensor) -> None:
         """Add ``factor`` (scalar) times the gradients of the last call to the parameters'."""
-        scaled = torch._foreach_mul(self._gradients, factor)
-        for parameter, gradient in zip(self._parameters, scaled, strict=True):
-            before = parameter.grad
+        sizes = [parameter.numel() for parameter in self._parameters]
+        parts = (self._gradient * factor).split(sizes)  # one product for all, which is a copy too
+        for parameter, part in zip(self._parameters, parts, strict=True):
+            gradient, before = part.view_as(parameter), parameter.grad
             parameter.grad = gradient if before is None else before + gradient
 
 
