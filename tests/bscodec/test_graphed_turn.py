@@ -81,7 +81,6 @@ def test_gradients_taken_beforehand_train_alike(make_codec, monkeypatch):
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("use_bf16", [False, True])
 def test_a_graphed_turn_on_a_gpu_is_the_plain_one(make_codec, use_bf16):
     plain = make(make_codec, use_bf16=use_bf16).cuda()
@@ -92,7 +91,6 @@ def test_a_graphed_turn_on_a_gpu_is_the_plain_one(make_codec, use_bf16):
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_graph_hears_other_changes_every_time(make_codec):
     augment = {"length": 4000, "speed": [0.8, 1.4]}
     model = make(make_codec, use_cuda_graph=True, augment_params=augment).cuda().train()

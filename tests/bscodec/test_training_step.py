@@ -380,7 +380,6 @@ def test_a_compiled_model_trains_the_same(make_model):
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("amp", [False, True])
 def test_step_on_a_gpu(make_model, amp):
     plain, model = (

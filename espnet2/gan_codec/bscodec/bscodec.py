@@ -220,7 +220,9 @@ class BSCodec(AbsGANCodec):
     def _generator_turn(self, audio: torch.Tensor) -> Turn:
         """The losses of the generator; the discriminator's parameters get no gradient."""
         losses = self._generator_losses(audio)
-        loss = sum(losses.values())
+        return self._reported(sum(losses.values()), losses)
+
+    def _reported(self, loss: torch.Tensor, losses: dict[str, torch.Tensor]) -> Turn:
         stats = {name: value.detach() for name, value in losses.items()}
         stats["loss"] = loss.detach()
         if self.training:
@@ -238,7 +240,7 @@ class BSCodec(AbsGANCodec):
     def _replayed_turn(self, audio: torch.Tensor) -> Turn:
         loss, losses, codes = self._graphed(audio)
         self.monitor.update(codes)
-        return loss, losses | {"loss": loss.detach()} | self.monitor.stats()
+        return self._reported(loss, losses)
 
     def _generator_losses(self, audio: torch.Tensor) -> dict[str, torch.Tensor]:
         first = self._take_first_turn(audio)

@@ -63,6 +63,7 @@ class MelLoss(MultiScaleMelSpectrogramLoss):
             with torch.no_grad():
                 mel, _ = scale.wav_to_mel(originals.squeeze(1))
                 mel = mel.view(len(unique), -1)
+                # an index of all would be copied to the GPU, which a CUDA graph cannot
                 mel = torch.stack([mel[i] for i in order])
             difference = mel_hat.view(len(order), -1) - mel
             total = total + difference.abs().mean(1) + alpha * difference.square().mean(1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import torch
 
@@ -78,8 +77,4 @@ def _pinned(batch: Batch) -> Batch:
     if not torch.cuda.is_available():
         return batch
     names, values = batch
-    return names, {key: _pin(value) for key, value in values.items()}
-
-
-def _pin(value: Any) -> Any:
-    return value.pin_memory() if isinstance(value, torch.Tensor) else value
+    return names, {key: value.pin_memory() for key, value in values.items()}
