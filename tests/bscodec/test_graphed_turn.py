@@ -27,9 +27,9 @@ def nothing(model, audio):
 
 
 def train(model, prepare=nothing):
-    """Four steps, one of a batch of another size: each one's statistics."""
+    """Four steps, one of a batch of another size: each one's losses."""
     model.train()
-    optimizer = torch.optim.SGD(model.generator.parameters(), lr=1e-5)
+    optimizer = torch.optim.SGD(model.generator.parameters(), lr=1e-3)
     device = next(model.parameters()).device
     seen = []
     for seed in range(4):
@@ -41,12 +41,15 @@ def train(model, prepare=nothing):
         optimizer.zero_grad()
         (2 * result["loss"]).backward()  # as a scaler of gradients does
         optimizer.step()
-        seen.append({name: value.item() for name, value in result["stats"].items()})
+        stats = result["stats"].items()
+        seen.append({name: value.item() for name, value in stats if name.endswith("loss")})
     return seen
 
 
 def make(make_codec, **changes):
-    adapting = {"quantize_reseed_interval": 2, "quantize_follow_rate": 0.1}
+    # the mel losses are there for their values: where a random network puts out next to nothing,
+    # their gradients turn with the last digit of a weight, and would turn the training with them
+    adapting = {"quantize_reseed_interval": 2, "quantize_follow_rate": 0.1, "lambda_mel": 1e-6}
     return make_codec("spectral", **adapting, **ALONE, **changes)
 
 
@@ -61,7 +64,7 @@ def assert_equal_training(plain, graphed, prepare, tolerance):
     for one, other in zip(expected, got, strict=True):
         assert other == pytest.approx(one, rel=tolerance)
     moved, other_moved = vector(plain) - before, vector(graphed) - before
-    assert moved.norm() > 0
+    assert moved.norm() > 1e-3
     assert (moved - other_moved).norm() <= 10 * tolerance * moved.norm()
 
 
@@ -82,7 +85,8 @@ def test_gradients_taken_beforehand_train_alike(make_codec, monkeypatch):
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("use_bf16", [False, True])
-def test_a_graphed_turn_on_a_gpu_is_the_plain_one(make_codec, use_bf16):
+def test_a_graphed_turn_on_a_gpu_is_the_plain_one(make_codec, use_bf16, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     plain = make(make_codec, use_bf16=use_bf16).cuda()
     graphed = make(make_codec, use_bf16=use_bf16, use_cuda_graph=True).cuda()
     tolerance = 0.02 if use_bf16 else 1e-3

@@ -4,7 +4,7 @@
 
 Both turns, forward and backward; the optimizers' steps, which are the same for all, are left out.
 The variants take turns in one process, and the shortest run of each counts; the peak of memory is
-that of a fresh process each.
+that of a fresh process each, or what tensors took on a GPU (``--device cuda``).
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ VARIANTS: dict[str, Step] = {
 }
 
 
-def build(codec_conf: dict[str, Any]) -> BSCodec:
+def build(codec_conf: dict[str, Any], device: str = "cpu") -> BSCodec:
     """A model with random weights in training mode."""
     torch.manual_seed(0)
-    return BSCodec(**{**codec_conf, "cache_generator_outputs": True}).train()
+    return BSCodec(**{**codec_conf, "cache_generator_outputs": True}).train().to(device)
 
 
 def run_once(step: Step, model: BSCodec, audio: torch.Tensor) -> None:
@@ -85,19 +85,39 @@ def peak_memory(name: str, codec_conf: dict[str, Any], shape: tuple[int, int]) -
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
 
 
-def report(codec_conf: dict[str, Any], shape: tuple[int, int], repeats: int) -> str:
+def peak_gpu_memory(step: Step, model: BSCodec, audio: torch.Tensor) -> float:
+    """Peak of the memory that tensors take on a GPU in one step, above the model's, in bytes."""
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    run_once(step, model, audio)
+    return torch.cuda.max_memory_allocated() - before
+
+
+def gpu_clock() -> float:
+    """Seconds, once the GPU has done all that it was given."""
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def report(
+    codec_conf: dict[str, Any], shape: tuple[int, int], repeats: int, device: str = "cpu"
+) -> str:
     """A table of all variants: seconds, gigabytes, and both relative to ours."""
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        memory = [pool.apply(peak_memory, (name, codec_conf, shape)) for name in VARIANTS]
-    model, audio = build(codec_conf), 0.1 * torch.randn(shape)
+    model, audio = build(codec_conf, device), 0.1 * torch.randn(shape, device=device)
     runs = [lambda step=step: run_once(step, model, audio) for step in VARIANTS.values()]
-    # the clock of one thread leaves out the time that other processes had
-    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
+    if device == "cuda":
+        memory = [peak_gpu_memory(step, model, audio) for step in VARIANTS.values()]
+        clock = gpu_clock
+    else:
+        with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+            memory = [pool.apply(peak_memory, (name, codec_conf, shape)) for name in VARIANTS]
+        # the clock of one thread leaves out the time that other processes had
+        clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
     times = best_times(runs, repeats, clock)
     ours = list(VARIANTS).index("ours")
     lines = [f"{'training step':36}{'s':>8}{'ratio':>8}{'peak GB':>9}{'ratio':>8}"]
     for name, seconds, size in zip(VARIANTS, times, memory, strict=True):
-        row = f"{name:36}{seconds:8.2f}{seconds / times[ours]:8.2f}"
+        row = f"{name:36}{seconds:8.3f}{seconds / times[ours]:8.2f}"
         lines.append(f"{row}{size / 1e9:9.2f}{size / memory[ours]:8.2f}")
     return "\n".join(lines)
 
@@ -110,7 +130,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--samples", type=int, default=24000, help="of each (default: 24000)")
     parser.add_argument("--repeats", type=int, default=3, help="steps of each (default: 3)")
     parser.add_argument("--threads", type=int, help="default: as many as torch takes")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args(arguments)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        sys.exit("--device cuda: torch sees no GPU")
     try:
         with open(options.config) as file:
             codec_conf = yaml.safe_load(file)["codec_conf"]
@@ -119,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     warnings.simplefilter("ignore")
-    print(report(codec_conf, (options.batch, options.samples), options.repeats))
+    print(report(codec_conf, (options.batch, options.samples), options.repeats, options.device))
 
 
 if __name__ == "__main__":
