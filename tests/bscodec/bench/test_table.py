@@ -3,6 +3,7 @@
 import pytest
 
 from espnet2.gan_codec.bscodec.bench import table
+from espnet2.gan_codec.bscodec.bench.bound import Work
 from espnet2.gan_codec.bscodec.bench.measure import Cost, Speed
 from espnet2.gan_codec.bscodec.bench.paste import BEGIN, END, paste
 from espnet2.gan_codec.bscodec.bench.plot import plot
@@ -27,7 +28,9 @@ def results():
         Cost("A", "naive", "encode", 10, left_out="about 50 GB"),
         Cost("B", "package", "encode", 10, 40.0, 10**9, 10**9 + 10**6),
     ]
-    return Results({"machine": "mine"}, speeds, costs, {"C": "not installed: pip install c"})
+    work = [Work("A", "encode", 2e10), Work("A", "decode", 1e10)]
+    left_out = {"C": "not installed: pip install c"}
+    return Results({"machine": "mine"}, speeds, costs, left_out, peak=5e10, work=work)
 
 
 def test_speeds(results):
@@ -37,6 +40,15 @@ def test_speeds(results):
     assert engine == ["A", "engine", "2 (x4.0)", "2 (x4.0)", "1 (x4.0)", "1 (x4.0)", "-", "-"]
     assert naive == ["A", "naive", "0.5", "0.5", "0.25", "0.25", "-", "-"]
     assert package[2:] == ["0.25", "0.25", "0.125", "0.125", "1001 (+1)", "-"]
+
+
+def test_bounds(results):
+    title, _, head, _, row = table.bound_table(results).splitlines()
+    assert title == "Peak: 50 GFLOP/s"
+    assert cells(head)[1:3] == ["GFLOP, encode", "GFLOP, decode"]
+    assert cells(row) == ["A", "20", "10", "2.5 (x5.0)", "5 (x20.0)"]
+    assert table.bound_table(results) in table.report(results)
+    assert results.bound("B", "encode") is None
 
 
 def test_growth(results):

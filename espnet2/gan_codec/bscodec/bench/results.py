@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
+from espnet2.gan_codec.bscodec.bench.bound import Work
 from espnet2.gan_codec.bscodec.bench.measure import Cost, Speed
 
 NAIVE = "naive"
@@ -18,6 +19,8 @@ class Results:
     Attributes:
         facts: of machine, software and settings, by name.
         left_out: why systems are missing, by name.
+        peak: float32 operations a second of the machine's matrix products.
+        work: operations of the models that have a naive form.
         training: the table of a training step, if that was asked for.
     """
 
@@ -25,6 +28,8 @@ class Results:
     speeds: list[Speed] = field(default_factory=list)
     costs: list[Cost] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    peak: float = 0.0
+    work: list[Work] = field(default_factory=list)
     training: str = ""
 
     def systems(self) -> list[tuple[str, str]]:
@@ -45,6 +50,11 @@ class Results:
         taken = self._taken(model, form, direction, seconds)
         naive = self._taken(model, NAIVE, direction, seconds)
         return naive / taken if naive and taken else None
+
+    def bound(self, model: str, direction: str) -> float | None:
+        """The real-time factor that a model's networks would have at the machine's peak."""
+        work = _first(w for w in self.work if (w.model, w.direction) == (model, direction))
+        return self.peak / work.flops if work and work.flops else None
 
     def cost(self, model: str, form: str, direction: str, seconds: float) -> Cost | None:
         """What a run in a process of its own took."""
@@ -68,6 +78,7 @@ class Results:
         values = json.loads(text)
         values["speeds"] = [Speed(**row) for row in values["speeds"]]
         values["costs"] = [Cost(**row) for row in values["costs"]]
+        values["work"] = [Work(**row) for row in values["work"]]
         return cls(**values)
 
 

@@ -9,8 +9,9 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from espnet2.gan_codec.bscodec.bench.bound import Work, flops_a_second, matrix_peak
 from espnet2.gan_codec.bscodec.bench.measure import DIRECTIONS, costs, speeds
-from espnet2.gan_codec.bscodec.bench.results import Results
+from espnet2.gan_codec.bscodec.bench.results import NAIVE, Results
 from espnet2.gan_codec.bscodec.bench.systems import System
 from espnet2.gan_codec.bscodec.bench.table import length
 from espnet2.gan_codec.bscodec.demo.facts import processor
@@ -72,6 +73,14 @@ def benchmark(
     for seconds, repeats in zip(plan.lengths, plan.repeats, strict=True):
         say(f"speed: {len(coders)} systems in turns, {seconds:g} s of audio, {repeats} times")
         results.speeds += speeds(coders, seconds, repeats, threads)
+    say("the machine's peak")
+    results.peak = matrix_peak(threads)
+    results.work = [
+        Work(system.model, direction, flops_a_second(coder, direction))
+        for system, coder in coders
+        if system.form == NAIVE
+        for direction in DIRECTIONS
+    ]
     return results
 
 

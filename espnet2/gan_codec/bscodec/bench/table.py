@@ -12,6 +12,11 @@ SPEED_NOTES = """\
 encode, decode: seconds of audio coded in a second, the best run of all systems in turns; in
 brackets, how many times as fast as the naive computation of the same model. MB: peak resident
 memory of a fresh process; in brackets, what was added once the model was built."""
+BOUND_NOTES = """\
+GFLOP: of the networks' convolutions and matrix products in a second of audio. At most: seconds of
+audio coded in a second if these ran at the machine's peak, that of a large float32 product, and
+all else were free; in brackets, how many times as fast as naive. No exact computation by such
+products can be faster."""
 GROWTH_NOTES = """\
 Seconds of one run in a fresh process, and the megabytes that it added to the model's. In brackets:
 what a run that was left out would have taken, going by the longest that was not."""
@@ -20,6 +25,8 @@ what a run that was left out would have taken, going by the longest that was not
 def report(results: Results) -> str:
     """The whole of ``table.md``."""
     parts = [_facts(results), speed_table(results), SPEED_NOTES]
+    if results.work:
+        parts += [bound_table(results), BOUND_NOTES]
     if growth := growth_table(results):
         parts += [growth, GROWTH_NOTES]
     if results.training:
@@ -44,6 +51,20 @@ def speed_table(results: Results) -> str:
         row += [_memory(results.cost(model, form, way, longest)) for way in DIRECTIONS]
         rows.append(row)
     return markdown(head, rows, names=2)
+
+
+def bound_table(results: Results) -> str:
+    """A row a model: the networks' operations, and the most that the machine's peak allows."""
+    longest = results.lengths()[-1]
+    head = ["model"] + [f"GFLOP, {way}" for way in DIRECTIONS]
+    head += [f"{way} {length(longest)}, at most" for way in DIRECTIONS]
+    rows = []
+    for model in dict.fromkeys(work.model for work in results.work):
+        flops = {w.direction: w.flops for w in results.work if w.model == model}
+        row = [model] + [f"{flops[way] / 1e9:.3g}" for way in DIRECTIONS]
+        rows.append(row + [_bound(results, model, way, longest) for way in DIRECTIONS])
+    title = f"Peak: {results.peak / 1e9:.0f} GFLOP/s"
+    return f"{title}\n\n{markdown(head, rows, names=1)}"
 
 
 def growth_table(results: Results) -> str:
@@ -105,6 +126,11 @@ def _speed(results: Results, model: str, form: str, way: str, seconds: float) ->
         return NONE
     text = f"{factor:.3g}" if factor < 1000 else f"{factor:.0f}"
     return text if ratio is None or form == NAIVE else f"{text} (x{ratio:.1f})"
+
+
+def _bound(results: Results, model: str, way: str, seconds: float) -> str:
+    bound, naive = results.bound(model, way), results.factor(model, NAIVE, way, seconds)
+    return NONE if bound is None or not naive else f"{bound:.3g} (x{bound / naive:.1f})"
 
 
 def _memory(cost: Cost | None) -> str:

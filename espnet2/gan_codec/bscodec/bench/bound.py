@@ -1,0 +1,62 @@
+"""How fast a model could be coded at best: its networks' products, at the machine's peak of them.
+
+Whoever computes the same networks by float32 products of the same sizes cannot be faster.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from espnet2.gan_codec.bscodec.bench.coders import WholeSignal
+from espnet2.gan_codec.bscodec.bench.measure import task
+
+SIDES = (512, 1024, 2048)  # of the matrices that the peak is measured with
+PRODUCTS = 8  # of each size, of which the fastest counts
+
+
+@dataclass(frozen=True)
+class Work:
+    """Floating-point operations of a model in one direction.
+
+    Attributes:
+        flops: of convolutions and matrix products, in a second of audio; a product with its sum
+            is two.  LSTMs and the naive search of SimVQ are not seen.
+    """
+
+    model: str
+    direction: str
+    flops: float
+
+
+def matrix_peak(threads: int) -> float:
+    """The most float32 operations that torch's matrix products do in a second.
+
+    Args:
+        threads: that torch may use.
+    """
+    torch.set_num_threads(threads)
+    best = 0.0
+    for side in SIDES:
+        left, right, product = torch.ones(3, side, side).unbind()
+        for _ in range(PRODUCTS):
+            start = time.perf_counter()
+            torch.mm(left, right, out=product)
+            best = max(best, 2 * side**3 / (time.perf_counter() - start))
+    return best
+
+
+def flops_a_second(coder: WholeSignal, direction: str) -> float:
+    """Operations of a second of audio more: what is done once for every signal does not count."""
+    return _flops(coder, direction, 2) - _flops(coder, direction, 1)
+
+
+def _flops(coder: WholeSignal, direction: str, seconds: float) -> int:
+    run = task(coder, direction, seconds)
+    counter = FlopCounterMode(display=False)
+    with counter:
+        run()
+    return counter.get_total_flops()

@@ -1,0 +1,37 @@
+"""Operations are those of the networks, in a second more."""
+
+import torch
+from torch.nn import functional as F
+
+from espnet2.gan_codec.bscodec.bench.bound import flops_a_second, matrix_peak
+from espnet2.gan_codec.bscodec.bench.coders import WholeSignal
+
+
+class OneLayer(WholeSignal):
+    """A layer each way, and a product that every signal needs once."""
+
+    sampling_rate, hop_length, codebook_sizes = 800, 8, [4]
+
+    def encode_signal(self, audio):
+        torch.ones(50, 50) @ torch.ones(50, 50)
+        frames = F.conv1d(audio, torch.ones(3, 1, 8), stride=8)
+        return frames[:, :1].long()
+
+    def decode_signal(self, codes):
+        return F.conv_transpose1d(codes.float(), torch.ones(1, 2, 8), stride=8)[:, :1]
+
+
+def test_operations_of_a_second():
+    assert flops_a_second(OneLayer(), "encode") == 2 * 100 * 3 * 8
+    assert flops_a_second(OneLayer(), "decode") == 2 * 100 * 2 * 8
+
+
+def test_forms_with_one_network_have_its_operations(systems):
+    for way in ("encode", "decode"):
+        three = flops_a_second(systems["BSCodec 3-band SimVQ, naive"].make(), way)
+        five = flops_a_second(systems["BSCodec 5-band VQ, naive"].make(), way)
+        assert 0 < three < five
+
+
+def test_the_peak_is_a_rate():
+    assert 1e8 < matrix_peak(1) < 1e14
