@@ -101,5 +101,5 @@ def test_the_choices_in_small(tmp_path, recipe):
     run(recipe, *command)
     title, _, *rows = (recipe / "exp/c/table.md").read_text().splitlines()
     assert "s/update" in title and {"deep", "wide"} == {row.split()[1] for row in rows}
-    assert all("| 52 |" in row for row in rows)
+    assert all("| 3900 |" in row for row in rows)
     assert "training" not in run(recipe, *command).stdout
