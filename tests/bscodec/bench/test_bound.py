@@ -26,7 +26,7 @@ def test_operations_of_a_second():
     assert flops_a_second(OneLayer(), "decode") == 2 * 100 * 2 * 8
 
 
-def test_forms_with_one_network_have_its_operations(systems):
+def test_more_networks_are_more_operations(systems):
     for way in ("encode", "decode"):
         three = flops_a_second(systems["BSCodec 3-band SimVQ, naive"].make(), way)
         five = flops_a_second(systems["BSCodec 5-band VQ, naive"].make(), way)

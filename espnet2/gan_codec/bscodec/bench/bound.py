@@ -5,7 +5,6 @@ Whoever computes the same networks by float32 products of the same sizes cannot 
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from espnet2.gan_codec.bscodec.bench.coders import WholeSignal
 from espnet2.gan_codec.bscodec.bench.measure import task
+from espnet2.gan_codec.bscodec.engine.timing import best_times
 
 SIDES = (512, 1024, 2048)  # of the matrices that the peak is measured with
 PRODUCTS = 8  # of each size, of which the fastest counts
@@ -39,14 +39,10 @@ def matrix_peak(threads: int) -> float:
         threads: that torch may use.
     """
     torch.set_num_threads(threads)
-    best = 0.0
-    for side in SIDES:
-        left, right, product = torch.ones(3, side, side).unbind()
-        for _ in range(PRODUCTS):
-            start = time.perf_counter()
-            torch.mm(left, right, out=product)
-            best = max(best, 2 * side**3 / (time.perf_counter() - start))
-    return best
+    operands = [torch.ones(3, side, side) for side in SIDES]
+    products = [lambda x=x: torch.mm(x[0], x[1], out=x[2]) for x in operands]
+    times = best_times(products, PRODUCTS)
+    return max(2 * side**3 / seconds for side, seconds in zip(SIDES, times, strict=True))
 
 
 def flops_a_second(coder: WholeSignal, direction: str) -> float:
