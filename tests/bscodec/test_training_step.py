@@ -402,4 +402,7 @@ def test_step_on_a_gpu(make_model, amp):
 def test_the_benchmark_names_every_variant():
     conf = tiny_conf()
     table = report(conf, (1, 1500), repeats=1).splitlines()
-    assert [line[:36].strip() for line in table[1:]] == list(VARIANTS)
+    rows, bound = table[1 : 1 + len(VARIANTS)], table[1 + len(VARIANTS) :]
+    assert [line[:36].strip() for line in rows] == list(VARIANTS)
+    # a factor for each variant in float32
+    assert len(bound) == 2 and bound[1].count("x") == len(VARIANTS) - 1

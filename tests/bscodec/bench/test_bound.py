@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from espnet2.gan_codec.bscodec.bench.bound import flops_a_second, matrix_peak
+from espnet2.gan_codec.bscodec.bench.bound import count_flops, flops_a_second, matrix_peak
 from espnet2.gan_codec.bscodec.bench.coders import WholeSignal
 
 
@@ -24,6 +24,27 @@ class OneLayer(WholeSignal):
 def test_operations_of_a_second():
     assert flops_a_second(OneLayer(), "encode") == 2 * 100 * 3 * 8
     assert flops_a_second(OneLayer(), "decode") == 2 * 100 * 2 * 8
+
+
+class GradientInside(torch.autograd.Function):
+    """Backward, the gradient is taken of a product that forward has left for it."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.x = x.detach().requires_grad_(True)
+        with torch.enable_grad():
+            ctx.y = (ctx.x @ torch.ones(5, 7)).sum()
+        return ctx.y.detach()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return torch.autograd.grad(ctx.y, ctx.x, grad)
+
+
+def test_a_gradient_taken_inside_of_backward_counts():
+    x = torch.ones(3, 5, requires_grad=True)
+    assert count_flops(lambda: GradientInside.apply(x).backward()) == 2 * (2 * 3 * 5 * 7)
+    assert (x.grad == 7).all()
 
 
 def test_more_networks_are_more_operations(systems):

@@ -16,13 +16,14 @@ import resource
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import yaml
 
 from espnet2.gan_codec.bscodec.bench import published
+from espnet2.gan_codec.bscodec.bench.bound import count_flops, matrix_peak
 from espnet2.gan_codec.bscodec.bscodec import BSCodec
 from espnet2.gan_codec.bscodec.engine.timing import best_times
 
@@ -119,7 +120,20 @@ def report(
     for name, seconds, size in zip(VARIANTS, times, memory, strict=True):
         row = f"{name:36}{seconds:8.3f}{seconds / times[ours]:8.2f}"
         lines.append(f"{row}{size / 1e9:9.2f}{size / memory[ours]:8.2f}")
+    if device == "cpu":
+        lines.append(_bound(count_flops(runs[ours]), times[: len(times) - 1]))
     return "\n".join(lines)
+
+
+def _bound(flops: int, times: Sequence[float]) -> str:
+    """What the float32 products of our step take at the machine's peak."""
+    threads = torch.get_num_threads()
+    peak = matrix_peak(threads)
+    factors = ", ".join(f"x{seconds * peak / flops:.1f}" for seconds in times)
+    return (
+        f"Ours has {flops / 1e9:.0f} GFLOP of products (LSTMs not seen), {flops / peak:.1f} s at "
+        f"the peak of {peak / 1e9:.0f} GFLOP/s:\nin float32 at most {factors} as fast."
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
