@@ -102,7 +102,10 @@ def test_sizes_come_from_the_experiments_config(tmp_path):
 
 
 def test_unknown_sizes_leave_the_bitrate_open(tmp_path):
-    report = read_codes(write_codes(tmp_path, {"a": np.array([[3, 1, 3]])}), None)
+    other = {"codec_conf": {"generator_params": {"quantize_codebook_size": 4}}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(other))  # further up than a recipe's
+    source = write_codes(tmp_path / "exp/codec/decode/test", {"a": np.array([[3, 1, 3]])})
+    report = read_codes(source, None)
     assert report.bits_per_frame is None and report.books[0].usage is None
     assert report.books[0].used == 2
     assert report.entropy_per_frame == pytest.approx(math.log2(3) - 2 / 3)

@@ -14,6 +14,7 @@ from espnet2.gan_codec.scoring.metric import ScoringError
 
 HISTOGRAM_BINS = 64
 CONFIG = "config.yaml"
+LEVELS = 4  # above a list: exp/codec_x/decode_y/test_z/codec.scp, and one more
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,11 @@ def _bsc_codes(folder: Path) -> Iterator[tuple[str, np.ndarray, tuple[int, ...]]
 
 
 def find_sizes(source: Path) -> list[int]:
-    """Return codebook sizes from the nearest ``config.yaml`` above ``source``, or nothing."""
-    for folder in source.absolute().parents:
+    """Return codebook sizes from the nearest ``config.yaml`` above ``source``, or nothing.
+
+    One that lies further up than a recipe's folders is somebody else's.
+    """
+    for folder in source.absolute().parents[:LEVELS]:
         if (folder / CONFIG).is_file():
             try:
                 config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
