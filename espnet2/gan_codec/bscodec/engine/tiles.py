@@ -21,12 +21,13 @@ def tile_frames(model: nn.Module) -> int:
     return max(1, int(seconds * model.sampling_rate / model.hop_length))
 
 
-def piece_frames(model: nn.Module) -> int:
+def piece_frames(model: nn.Module) -> int | None:
     """Return how many frames of a tile one band does before another one's turn comes.
 
-    Half a waveform tile's signals fit the cache; spectral networks only pay overhead for a cut.
+    Half a waveform tile's signals fit the cache.  ``None``: spectral networks do a tile whole and
+    one band after the other, as they are done before threads of their own would have started.
     """
-    return tile_frames(model) if _is_spectral(model) else max(1, tile_frames(model) // 2)
+    return None if _is_spectral(model) else max(1, tile_frames(model) // 2)
 
 
 def _is_spectral(model: nn.Module) -> bool:

@@ -21,16 +21,18 @@ Push = Callable[[torch.Tensor, bool], torch.Tensor]
 _section = threading.Lock()  # torch's number of threads is one for the process
 
 
-def plan(jobs: int, frames: int, device: torch.device, most: int = MANY_FRAMES) -> tuple[int, int]:
+def plan(
+    jobs: int, frames: int, device: torch.device, most: int | None = MANY_FRAMES
+) -> tuple[int, int]:
     """Return how many threads to use and in how many pieces to do each of ``jobs`` bands.
 
     Args:
         jobs: number of bands.
         frames: of codes that each has to do, roughly.
         device: of the signals.
-        most: frames of a piece.
+        most: frames of a piece; ``None``: one band after the other, whole.
     """
-    if device.type != "cpu":
+    if device.type != "cpu" or most is None:
         return 1, 1
     threads = torch.get_num_threads()
     pieces = max(1, -(-frames // most))
@@ -46,7 +48,7 @@ def push_all(
     inputs: Sequence[torch.Tensor],
     frames: int,
     last: bool,
-    most: int = MANY_FRAMES,
+    most: int | None = MANY_FRAMES,
 ) -> list[torch.Tensor]:
     """Give each band's input (B, C, n) to its function; return what each one gives (..., m).
 
@@ -55,7 +57,7 @@ def push_all(
         inputs: of the bands.
         frames: of codes that each input holds, roughly.
         last: whether the signals end here.
-        most: frames of a piece.
+        most: frames of a piece; ``None``: one band after the other, whole.
     """
     threads, pieces = plan(len(pushes), frames, inputs[0].device, most)
     outputs: list[list[torch.Tensor]] = [[] for _ in pushes]
