@@ -86,3 +86,11 @@ class Golden:
 @pytest.fixture(scope="session", params=["simvq_3band", "vq_5band"])
 def golden(request):
     return Golden(request.param)
+
+
+def close(a, b, tolerance):
+    return (a - b).norm() <= tolerance * b.norm() + 1e-9
+
+
+def gradients(module):
+    return {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}

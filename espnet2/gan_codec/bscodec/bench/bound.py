@@ -65,7 +65,10 @@ def count_flops(run: Callable[[], object]) -> int:
 
 
 class _FlopCount(TorchDispatchMode):
-    """Adds up torch's own formulas; unlike its FlopCounterMode also in a gradient's gradient."""
+    """Adds up torch's own formulas.
+
+    torch's FlopCounterMode does too, but not where a backward takes a gradient of its own.
+    """
 
     flops = 0
 

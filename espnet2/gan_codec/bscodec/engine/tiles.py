@@ -25,7 +25,7 @@ def piece_frames(model: nn.Module) -> int | None:
     """Return how many frames of a tile one band does before another one's turn comes.
 
     Half a waveform tile's signals fit the cache.  ``None``: spectral networks do a tile whole and
-    one band after the other, as they are done before threads of their own would have started.
+    one band after the other, since a thread takes longer to start than one of them saves.
     """
     return None if _is_spectral(model) else max(1, tile_frames(model) // 2)
 
