@@ -12,7 +12,7 @@ demo: $(INSTALLED)
 
 # On an idle machine. BENCH=--quick only sees that all of it runs; --hour and --training add to it.
 bench: $(INSTALLED)
-	$(VENV)/python -W ignore -m espnet2.gan_codec.bscodec.bench --out bench $(BENCH)
+	$(VENV)/python -W ignore -m benchmarks --out bench $(BENCH)
 
 test: lint
 	$(VENV)/python -m pytest -q

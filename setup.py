@@ -151,7 +151,7 @@ setup(
     packages=own_packages(),
     py_modules=own_modules(),
     package_data={
-        "espnet2.gan_codec.bscodec": ["models/pretrained/*/*"],
+        "espnet2.gan_codec.bscodec": ["hub/pretrained/*/*"],
         "espnet2.gan_codec.bscodec.demo": ["*.html", "style.css", "player.js", "clips/*"],
         "espnet2.gan_codec.scoring.report": ["scores.html", "scores.css", "scatter.js"],
     },

@@ -10,10 +10,10 @@ import threading
 from importlib import import_module
 from typing import NoReturn
 
-from espnet2.gan_codec.bscodec.commands.jobs import UsageError, one_line
+from espnet2.gan_codec.bscodec.cli.jobs import UsageError, one_line
 
 COMMANDS = ("encode", "decode", "tokenize", "info", "models", "export", "demo", "score")
-_PACKAGE = "espnet2.gan_codec.bscodec.commands"
+_PACKAGE = "espnet2.gan_codec.bscodec.cli"
 
 
 class _Parser(argparse.ArgumentParser):

@@ -9,10 +9,10 @@ import soundfile
 import torch
 
 from espnet2.gan_codec.bscodec import Codec
-from espnet2.gan_codec.bscodec.audio import AudioError, resampled_length
-from espnet2.gan_codec.bscodec.bitstream import BitstreamError, EncodedAudio
 from espnet2.gan_codec.bscodec.codec import CodecError, count_bands
-from espnet2.gan_codec.bscodec.engine import tiles
+from espnet2.gan_codec.bscodec.format.audio import AudioError, resampled_length
+from espnet2.gan_codec.bscodec.format.bitstream import BitstreamError, EncodedAudio
+from espnet2.gan_codec.bscodec.inference import chunks as tiles
 
 from .experiments import make_noise, write_experiment
 

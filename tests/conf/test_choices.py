@@ -35,7 +35,7 @@ def test_all_have_its_bits_and_about_its_size(name):
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "espnet2/gan_codec/bscodec/models/pretrained/bscodec-mini/README.md"]
+    "page", ["README.md", "espnet2/gan_codec/bscodec/hub/pretrained/bscodec-mini/README.md"]
 )
 def test_readme_and_card_name_its_edges(page):
     bands = params(CONF / "train_bscodec_mini.yaml")["bands"]

@@ -14,9 +14,9 @@ import soundfile
 import torch
 import yaml
 
-from espnet2.gan_codec.bscodec.samples import SECONDS, is_due, make_sample
-from espnet2.gan_codec.bscodec.saving import whole_saves
-from espnet2.gan_codec.bscodec.trainer import check_skipping
+from espnet2.gan_codec.bscodec.training.checkpoints import whole_saves
+from espnet2.gan_codec.bscodec.training.samples import SECONDS, is_due, make_sample
+from espnet2.gan_codec.bscodec.training.trainer import check_skipping
 from tests.bscodec.conftest import tiny_conf
 
 RATE = 24000
@@ -175,7 +175,7 @@ def test_training_goes_on_without_samples(data, tmp_path, caplog):
 
 
 def test_a_failing_codec_is_a_warning(caplog, tmp_path):
-    from espnet2.gan_codec.bscodec.trainer import CodecTrainer
+    from espnet2.gan_codec.bscodec.training.trainer import CodecTrainer
 
     options = SimpleNamespace(no_forward_run=False, max_epoch=1, ngpu=0, output_dir=tmp_path)
     batch = {"audio": torch.zeros(1, 100), "audio_lengths": torch.tensor([100])}

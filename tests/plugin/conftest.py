@@ -35,7 +35,7 @@ OVERLAY = {
     "espnet2/bin/bscodec.py": "print('ours')",
     "espnet2/gan_codec/bscodec/__init__.py": "",
     "espnet2/gan_codec/bscodec/bscodec.py": "class BSCodec: pass",
-    "espnet2/gan_codec/bscodec/trainer.py": "class CodecTrainer: pass",
+    "espnet2/gan_codec/bscodec/training/trainer.py": "class CodecTrainer: pass",
 }
 
 

@@ -35,7 +35,7 @@ def test_the_task_builds_the_codec():
 
 
 def test_the_task_has_our_trainer():
-    from espnet2.gan_codec.bscodec.trainer import CodecTrainer
+    from espnet2.gan_codec.bscodec.training.trainer import CodecTrainer
     from espnet2.tasks.gan_codec import GANCodecTask
 
     assert GANCodecTask.trainer is CodecTrainer

@@ -102,7 +102,7 @@ def test_a_task_with_another_trainer_keeps_it(site):
 
 
 def test_a_faulty_trainer_leaves_the_stock_one_and_the_codec(site):
-    (site.ours / "espnet2/gan_codec/bscodec/trainer.py").write_text("raise OSError('no')")
+    (site.ours / "espnet2/gan_codec/bscodec/training/trainer.py").write_text("raise OSError('no')")
     run = site.run(TRAINER + CHOICES)
     assert run.stdout.splitlines() == ["GANTrainer", "soundstream bscodec espnet_bscodec"]
     (line,) = run.stderr.splitlines()

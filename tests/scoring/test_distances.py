@@ -9,10 +9,10 @@ import pytest
 import soxr
 import torch
 
-from espnet2.gan_codec.scoring.mel_distance import MelDistance
-from espnet2.gan_codec.scoring.metric import ScoringError
+from espnet2.gan_codec.scoring.metrics.mel_distance import MelDistance
+from espnet2.gan_codec.scoring.metrics.metric import ScoringError
+from espnet2.gan_codec.scoring.metrics.stft_distance import STFTDistance
 from espnet2.gan_codec.scoring.pairs import score_pair
-from espnet2.gan_codec.scoring.stft_distance import STFTDistance
 
 METRICS = [MelDistance, STFTDistance]
 RATE = 24000

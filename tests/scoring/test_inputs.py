@@ -8,10 +8,10 @@ import pytest
 import soundfile
 import yaml
 
-from espnet2.gan_codec.bscodec.bitstream import EncodedAudio
+from espnet2.gan_codec.bscodec.format.bitstream import EncodedAudio
 from espnet2.gan_codec.scoring.codes import read_codes
 from espnet2.gan_codec.scoring.inputs import domain_of, read_recordings
-from espnet2.gan_codec.scoring.metric import ScoringError
+from espnet2.gan_codec.scoring.metrics.metric import ScoringError
 
 
 def test_a_folder_and_a_list_hold_the_same(tmp_path):

@@ -12,8 +12,8 @@ import torch
 import yaml
 
 from espnet2.gan_codec.bscodec.demo.clips import SHIPPED
-from espnet2.gan_codec.scoring.catalogue import CATALOGUE, Options, load
-from espnet2.gan_codec.scoring.metric import ScoringError, UnavailableError
+from espnet2.gan_codec.scoring.metrics.catalogue import CATALOGUE, Options, load
+from espnet2.gan_codec.scoring.metrics.metric import ScoringError, UnavailableError
 
 # What audio gets that is equal to its reference.
 PERFECT = {

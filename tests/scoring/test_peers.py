@@ -12,7 +12,7 @@ import torch
 
 from espnet2.bin.gan_codec_score import main
 from espnet2.gan_codec.bscodec.codec import Codec
-from espnet2.gan_codec.scoring.metric import ScoringError, UnavailableError
+from espnet2.gan_codec.scoring.metrics.metric import ScoringError, UnavailableError
 from espnet2.gan_codec.scoring.peers.coding import make_peer
 from espnet2.gan_codec.scoring.peers.opus import packet_sizes
 

@@ -9,11 +9,11 @@ import pytest
 import soundfile
 
 from espnet2.bin.gan_codec_score import main
-from espnet2.gan_codec.scoring.outcome import Outcome, Task
 from espnet2.gan_codec.scoring.report import plots
 from espnet2.gan_codec.scoring.report.examples import MAX_SECONDS, WORST, worst_of
+from espnet2.gan_codec.scoring.result import Outcome, Task
+from tests.page import Page
 
-from ..page import Page
 from .conftest import COUNT, RATE, voice
 
 

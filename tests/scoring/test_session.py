@@ -13,7 +13,7 @@ import soundfile
 from espnet2.bin.bscodec import main as bscodec
 from espnet2.bin.gan_codec_score import main
 from espnet2.gan_codec.scoring import workers
-from espnet2.gan_codec.scoring.outcome import Task
+from espnet2.gan_codec.scoring.result import Task
 
 from .conftest import RATE, voice
 
@@ -316,8 +316,8 @@ def test_runs_over_test_sets_and_models_merge_into_one_table(recordings, tmp_pat
 
 
 def test_merging_keeps_costs_and_speeds(recordings, tmp_path):
-    from espnet2.gan_codec.scoring.outcome import Outcome
     from espnet2.gan_codec.scoring.records import read_runs, records_text
+    from espnet2.gan_codec.scoring.result import Outcome
     from espnet2.gan_codec.scoring.summary import Cost
 
     task = Task("s", "n", "speech", Path("r.wav"), Path("d.wav"), ("mel",))

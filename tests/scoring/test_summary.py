@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from espnet2.gan_codec.scoring.band_energy import EDGES, band_energies
-from espnet2.gan_codec.scoring.metric import ScoringError
-from espnet2.gan_codec.scoring.outcome import Outcome, Task
+from espnet2.gan_codec.scoring.metrics.band_energy import EDGES, band_energies
+from espnet2.gan_codec.scoring.metrics.metric import ScoringError
 from espnet2.gan_codec.scoring.pairs import Pair, score_each
+from espnet2.gan_codec.scoring.result import Outcome, Task
 from espnet2.gan_codec.scoring.statistics import estimate
 from espnet2.gan_codec.scoring.summary import Cost, summarise
 from espnet2.gan_codec.scoring.tables import comparison, to_markdown, to_tsv

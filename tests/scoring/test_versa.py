@@ -14,8 +14,8 @@ import soundfile
 
 from espnet2.bin.gan_codec_score import main
 from espnet2.gan_codec.scoring import versa_records
-from espnet2.gan_codec.scoring.catalogue import CATALOGUE, DOMAINS
-from espnet2.gan_codec.scoring.metric import ScoringError
+from espnet2.gan_codec.scoring.metrics.catalogue import CATALOGUE, DOMAINS
+from espnet2.gan_codec.scoring.metrics.metric import ScoringError
 from espnet2.gan_codec.scoring.versa import METRICS, Versa
 
 from .conftest import RATE, noisy, voice

@@ -15,19 +15,23 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from espnet2.gan_codec.bscodec.audio import (
+from espnet2.gan_codec.bscodec.format.audio import (
     AudioReader,
     AudioWriter,
     downmix,
     resample,
     write_audio,
 )
-from espnet2.gan_codec.bscodec.bitstream import BscReader, BscWriter, EncodedAudio
-from espnet2.gan_codec.bscodec.bitstream_header import BscHeader
-from espnet2.gan_codec.bscodec.engine.coder import StreamDecoder, StreamEncoder, encode_batch
-from espnet2.gan_codec.bscodec.engine.tiles import tile_frames, tiles
-from espnet2.gan_codec.bscodec.models.checkpoint import LoadedModel, load_model
-from espnet2.gan_codec.bscodec.models.resolver import DEFAULT_MODEL
+from espnet2.gan_codec.bscodec.format.bitstream import BscReader, BscWriter, EncodedAudio
+from espnet2.gan_codec.bscodec.format.header import BscHeader
+from espnet2.gan_codec.bscodec.hub.checkpoint import LoadedModel, load_model
+from espnet2.gan_codec.bscodec.hub.resolver import DEFAULT_MODEL
+from espnet2.gan_codec.bscodec.inference.chunks import tile_frames, tiles
+from espnet2.gan_codec.bscodec.inference.streaming_codec import (
+    StreamDecoder,
+    StreamEncoder,
+    encode_batch,
+)
 
 MAX_CHANNELS = 64  # more than that is an array the wrong way round
 

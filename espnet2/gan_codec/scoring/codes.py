@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from espnet2.gan_codec.bscodec.bitstream import BscReader
+from espnet2.gan_codec.bscodec.format.bitstream import BscReader
 from espnet2.gan_codec.scoring.inputs import read_list
-from espnet2.gan_codec.scoring.metric import ScoringError
+from espnet2.gan_codec.scoring.metrics.metric import ScoringError
 
 HISTOGRAM_BINS = 64
 CONFIG = "config.yaml"

@@ -4,9 +4,9 @@ import os
 import re
 from pathlib import Path
 
-from espnet2.gan_codec.bscodec.audio import SUFFIXES
-from espnet2.gan_codec.scoring.catalogue import DOMAINS
-from espnet2.gan_codec.scoring.metric import ScoringError
+from espnet2.gan_codec.bscodec.format.audio import SUFFIXES
+from espnet2.gan_codec.scoring.metrics.catalogue import DOMAINS
+from espnet2.gan_codec.scoring.metrics.metric import ScoringError
 
 AUTO = "auto"
 

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from espnet2.gan_codec.scoring.metric import ScoringError
-from espnet2.gan_codec.scoring.outcome import Outcome, Task
+from espnet2.gan_codec.scoring.metrics.metric import ScoringError
+from espnet2.gan_codec.scoring.result import Outcome, Task
 
 
 class Journal:

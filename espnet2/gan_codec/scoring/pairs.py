@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import soxr
 
-from espnet2.gan_codec.scoring.metric import Metric, ScoringError
+from espnet2.gan_codec.scoring.metrics.metric import Metric, ScoringError
 
 MAX_LENGTH_DIFFERENCE = 0.1  # seconds; more is another recording or a broken decoder
 

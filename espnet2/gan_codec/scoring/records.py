@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from espnet2.gan_codec.scoring.metric import ScoringError
-from espnet2.gan_codec.scoring.outcome import Outcome, Task
+from espnet2.gan_codec.scoring.metrics.metric import ScoringError
+from espnet2.gan_codec.scoring.result import Outcome, Task
 from espnet2.gan_codec.scoring.summary import Cost
 
 UTTERANCES = "utterances.json"

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from espnet2.gan_codec.scoring.catalogue import CATALOGUE, DOMAINS
 from espnet2.gan_codec.scoring.codes import CodesReport
-from espnet2.gan_codec.scoring.outcome import Outcome
+from espnet2.gan_codec.scoring.metrics.catalogue import CATALOGUE, DOMAINS
+from espnet2.gan_codec.scoring.result import Outcome
 from espnet2.gan_codec.scoring.statistics import CONFIDENCE, RESAMPLES, Estimate, estimate
 
 

@@ -5,8 +5,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from espnet2.gan_codec.scoring.catalogue import CATALOGUE, DOMAINS
-from espnet2.gan_codec.scoring.outcome import Outcome
+from espnet2.gan_codec.scoring.metrics.catalogue import CATALOGUE, DOMAINS
+from espnet2.gan_codec.scoring.result import Outcome
 from espnet2.gan_codec.scoring.statistics import CONFIDENCE, Estimate
 from espnet2.gan_codec.scoring.summary import System
 

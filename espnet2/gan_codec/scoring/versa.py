@@ -21,8 +21,8 @@ from pathlib import Path
 import soundfile
 import yaml
 
-from espnet2.gan_codec.scoring.metric import ScoringError, UnavailableError
-from espnet2.gan_codec.scoring.outcome import Outcome, Task
+from espnet2.gan_codec.scoring.metrics.metric import ScoringError, UnavailableError
+from espnet2.gan_codec.scoring.result import Outcome, Task
 from espnet2.gan_codec.scoring.versa_records import complaint, read_records
 from espnet2.gan_codec.scoring.workers import one_thread, read_pair
 

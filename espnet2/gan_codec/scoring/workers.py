@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet2.gan_codec.bscodec.audio import AudioReader, downmix
-from espnet2.gan_codec.scoring.band_energy import band_energies
-from espnet2.gan_codec.scoring.metric import Metric
-from espnet2.gan_codec.scoring.outcome import Outcome, Task
+from espnet2.gan_codec.bscodec.format.audio import AudioReader, downmix
+from espnet2.gan_codec.scoring.metrics.band_energy import band_energies
+from espnet2.gan_codec.scoring.metrics.metric import Metric
 from espnet2.gan_codec.scoring.pairs import Pair, score_each
+from espnet2.gan_codec.scoring.result import Outcome, Task
 
 Load = Callable[[], Mapping[str, Metric]]
 THREADS = ("OMP", "MKL", "OPENBLAS", "NUMBA", "VECLIB")  # each with _NUM_THREADS

@@ -14,13 +14,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from espnet2.gan_codec.bscodec.models.checkpoint import (
+from espnet2.gan_codec.bscodec.hub.checkpoint import (
     CODEC_NAMES,
     build_model,
     load_generator,
     read_weights,
 )
-from espnet2.gan_codec.bscodec.models.resolver import ModelError, read_yaml
+from espnet2.gan_codec.bscodec.hub.resolver import ModelError, read_yaml
 
 
 def check(config: Path, checkpoint: Path) -> None:

@@ -20,8 +20,8 @@ import yaml
 from check_model import check
 from corpus_sets import write_text
 
-from espnet2.gan_codec.bscodec.models.checkpoint import read_weights
-from espnet2.gan_codec.bscodec.models.resolver import ModelError, find_model, read_yaml
+from espnet2.gan_codec.bscodec.hub.checkpoint import read_weights
+from espnet2.gan_codec.bscodec.hub.resolver import ModelError, find_model, read_yaml
 
 
 def fetch(name: str, expdir: Path) -> Path:

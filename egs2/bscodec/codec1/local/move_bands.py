@@ -20,9 +20,9 @@ from corpus_sets import CorpusError, run_script
 from torch import nn
 
 from espnet2.gan_codec.bscodec import BSCodec
-from espnet2.gan_codec.bscodec.models.checkpoint import build_model, load_model
-from espnet2.gan_codec.bscodec.models.package import save_generator
-from espnet2.gan_codec.bscodec.models.resolver import ModelError
+from espnet2.gan_codec.bscodec.hub.checkpoint import build_model, load_model
+from espnet2.gan_codec.bscodec.hub.export import save_generator
+from espnet2.gan_codec.bscodec.hub.resolver import ModelError
 
 # keys of the config in which the two models may differ
 FREE = ("bands", "quantize_refit_interval", "quantize_reseed_interval", "quantize_follow_rate")

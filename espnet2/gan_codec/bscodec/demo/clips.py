@@ -4,7 +4,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from espnet2.gan_codec.bscodec.audio import SUFFIXES
+from espnet2.gan_codec.bscodec.format.audio import SUFFIXES
 
 SHIPPED = Path(__file__).parent / "clips"
 LICENCES = "licences.tsv"

@@ -7,10 +7,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from espnet2.gan_codec.bscodec.demo.facts import ModelFacts, RunFacts
-from espnet2.gan_codec.bscodec.demo.pictures import MAX_COLUMNS, RANGE_DB
 from espnet2.gan_codec.bscodec.demo.results import COLUMNS, Result, cells
 from espnet2.gan_codec.bscodec.demo.run import RUNS, Coded
 from espnet2.gan_codec.bscodec.demo.sides import Mark, Side, axis_marks, draw_sides
+from espnet2.gan_codec.bscodec.format.pictures import MAX_COLUMNS, RANGE_DB
 
 TEMPLATE = "template.html"  # takes sides.html, style.css and player.js, which lie beside it
 

@@ -8,11 +8,11 @@ from statistics import median
 
 import numpy as np
 
-from espnet2.gan_codec.bscodec.audio import AudioReader
 from espnet2.gan_codec.bscodec.codec import Codec
 from espnet2.gan_codec.bscodec.demo.clips import Clip
 from espnet2.gan_codec.bscodec.demo.results import Result
-from espnet2.gan_codec.scoring.metric import Metric
+from espnet2.gan_codec.bscodec.format.audio import AudioReader
+from espnet2.gan_codec.scoring.metrics.metric import Metric
 from espnet2.gan_codec.scoring.pairs import score_pair
 
 ENCODED = "encoded"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import soundfile
 
-from espnet2.gan_codec.bscodec.demo.pictures import (
+from espnet2.gan_codec.bscodec.format.pictures import (
     data_uri,
     power_spectrogram,
     spectrogram_png,

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet2.gan_codec.bscodec.audio import AudioReader
 from espnet2.gan_codec.bscodec.codec import Codec
-from espnet2.gan_codec.bscodec.tokens.facts import Facts
-from espnet2.gan_codec.bscodec.tokens.listing import Part
+from espnet2.gan_codec.bscodec.format.audio import AudioReader
+from espnet2.gan_codec.bscodec.tokens.manifest import Part
+from espnet2.gan_codec.bscodec.tokens.metadata import Facts
 from espnet2.gan_codec.bscodec.tokens.shards import write_shard
 
 LONG_SECONDS = 120.0  # longer audio is never held as a whole but coded as it is read

@@ -15,7 +15,7 @@ from typing import BinaryIO, Protocol
 import kaldiio
 import numpy as np
 
-from espnet2.gan_codec.bscodec.tokens.facts import Facts, TokensError, smallest_dtype
+from espnet2.gan_codec.bscodec.tokens.metadata import Facts, TokensError, smallest_dtype
 
 _NPY_MARK = b"NPY"  # kaldiio's, of an array in NumPy's format within an archive
 _VECTOR_MARK = b"\0B\4"  # Kaldi's, of a binary vector of int32, each led by its size in bytes

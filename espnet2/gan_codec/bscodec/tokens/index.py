@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from espnet2.gan_codec.bscodec.files import whole_file
-from espnet2.gan_codec.bscodec.tokens.facts import Facts, TokensError
+from espnet2.gan_codec.bscodec.format.atomic import whole_file
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
-from espnet2.gan_codec.bscodec.tokens.listing import Listing
+from espnet2.gan_codec.bscodec.tokens.manifest import Listing
+from espnet2.gan_codec.bscodec.tokens.metadata import Facts, TokensError
 from espnet2.gan_codec.bscodec.tokens.shards import (
     FOLDER,
     ShardIndex,

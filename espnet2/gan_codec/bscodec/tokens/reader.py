@@ -14,10 +14,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from espnet2.gan_codec.bscodec.bitstream import EncodedAudio
-from espnet2.gan_codec.bscodec.tokens.facts import Facts, TokensError, smallest_dtype
+from espnet2.gan_codec.bscodec.format.bitstream import EncodedAudio
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
 from espnet2.gan_codec.bscodec.tokens.index import INDEX, META
+from espnet2.gan_codec.bscodec.tokens.metadata import Facts, TokensError, smallest_dtype
 from espnet2.gan_codec.bscodec.tokens.shards import (
     data_path,
     file_digest,

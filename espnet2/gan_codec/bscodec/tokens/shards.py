@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from espnet2.gan_codec.bscodec.files import whole_file
-from espnet2.gan_codec.bscodec.tokens.facts import Facts, TokensError
+from espnet2.gan_codec.bscodec.format.atomic import whole_file
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
-from espnet2.gan_codec.bscodec.tokens.listing import Part
+from espnet2.gan_codec.bscodec.tokens.manifest import Part
+from espnet2.gan_codec.bscodec.tokens.metadata import Facts, TokensError
 
 FOLDER = "shards"
 MISSING = "missing"

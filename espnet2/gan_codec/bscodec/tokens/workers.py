@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from espnet2.gan_codec.bscodec.tokens.coding import Pace, make_shard
-from espnet2.gan_codec.bscodec.tokens.facts import Facts, TokensError
-from espnet2.gan_codec.bscodec.tokens.listing import Listing, Part
+from espnet2.gan_codec.bscodec.tokens.manifest import Listing, Part
+from espnet2.gan_codec.bscodec.tokens.metadata import Facts, TokensError
 
 _POLL_SECONDS = 0.5
 

@@ -11,7 +11,7 @@ import dataclasses
 import torch
 from torch.nn import functional as F
 
-from espnet2.gan_codec.bscodec.engine.products import MANY_PRODUCTS, multiply
+from espnet2.gan_codec.bscodec.inference.products import MANY_PRODUCTS, multiply
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from espnet2.gan_codec.bscodec.generator import GeneratorOutput
-from espnet2.gan_codec.bscodec.precision import in_float32
-from espnet2.gan_codec.bscodec.training.adversary import Judged
+from espnet2.gan_codec.bscodec.model.generator import GeneratorOutput
+from espnet2.gan_codec.bscodec.model.precision import in_float32
+from espnet2.gan_codec.bscodec.training.shared_discriminator import Judged
 
 if TYPE_CHECKING:
     from espnet2.gan_codec.bscodec.bscodec import BSCodec

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from espnet2.gan_codec.scoring.metric import UnavailableError
+from espnet2.gan_codec.scoring.metrics.metric import UnavailableError
 from espnet2.gan_codec.scoring.peers.neural import write_decoded
 from espnet2.gan_codec.scoring.peers.peer import Coded
 
@@ -24,7 +24,7 @@ class BSCodec:
 
     def __init__(self, model: str) -> None:
         from espnet2.gan_codec.bscodec.codec import Codec
-        from espnet2.gan_codec.bscodec.models.resolver import ModelError
+        from espnet2.gan_codec.bscodec.hub.resolver import ModelError
 
         try:
             self._codec = Codec.from_pretrained(model)

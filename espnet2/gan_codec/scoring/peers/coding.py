@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from espnet2.gan_codec.bscodec.audio import AudioReader, downmix
-from espnet2.gan_codec.bscodec.files import whole_file
+from espnet2.gan_codec.bscodec.format.atomic import whole_file
+from espnet2.gan_codec.bscodec.format.audio import AudioReader, downmix
 from espnet2.gan_codec.scoring.codes import read_codes
 from espnet2.gan_codec.scoring.inputs import read_recordings
-from espnet2.gan_codec.scoring.metric import ScoringError, UnavailableError
+from espnet2.gan_codec.scoring.metrics.metric import ScoringError, UnavailableError
 from espnet2.gan_codec.scoring.peers.peer import Coded, Peer
 from espnet2.gan_codec.scoring.summary import Cost
 

@@ -3,7 +3,7 @@
 import inspect
 from typing import TYPE_CHECKING
 
-from espnet2.gan_codec.scoring.metric import (
+from espnet2.gan_codec.scoring.metrics.metric import (
     ScoringError,
     UnavailableError,
     one_reason,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from espnet2.gan_codec.scoring.metric import ScoringError, UnavailableError
+from espnet2.gan_codec.scoring.metrics.metric import ScoringError, UnavailableError
 from espnet2.gan_codec.scoring.peers.peer import Coded
 
 PROGRAMS = ("opusenc", "opusdec")

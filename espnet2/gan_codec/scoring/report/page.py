@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from espnet2.gan_codec.scoring.metric import optional_module
-from espnet2.gan_codec.scoring.outcome import Outcome
+from espnet2.gan_codec.scoring.metrics.metric import optional_module
+from espnet2.gan_codec.scoring.result import Outcome
 from espnet2.gan_codec.scoring.statistics import CONFIDENCE
 from espnet2.gan_codec.scoring.summary import System
 from espnet2.gan_codec.scoring.tables import comparison, costs, counts
@@ -33,7 +33,7 @@ def build_report(
     jinja2 = optional_module("jinja2", "jinja2")
     optional_module("matplotlib", "matplotlib")
     from espnet2.gan_codec.bscodec import demo
-    from espnet2.gan_codec.bscodec.demo.pictures import MAX_COLUMNS, RANGE_DB
+    from espnet2.gan_codec.bscodec.format.pictures import MAX_COLUMNS, RANGE_DB
     from espnet2.gan_codec.scoring.report import examples, plots
 
     folders = [Path(__file__).parent, Path(demo.__file__).parent]

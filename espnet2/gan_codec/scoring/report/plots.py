@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from espnet2.gan_codec.scoring.band_energy import EDGES
-from espnet2.gan_codec.scoring.catalogue import CATALOGUE, DOMAINS
-from espnet2.gan_codec.scoring.outcome import Outcome
+from espnet2.gan_codec.scoring.metrics.band_energy import EDGES
+from espnet2.gan_codec.scoring.metrics.catalogue import CATALOGUE, DOMAINS
+from espnet2.gan_codec.scoring.result import Outcome
 from espnet2.gan_codec.scoring.summary import System
 from espnet2.gan_codec.scoring.tables import ARROWS
 

@@ -1,0 +1,92 @@
+"""``bscodec demo``: code clips, score them, and lay the outcome out on a page."""
+
+import argparse
+import dataclasses
+import shlex
+from importlib.util import find_spec
+from pathlib import Path
+
+HELP = "code the clips that come with the package and make a page of the outcome"
+DESCRIPTION = """
+Code clips to .bsc files and back, print bitrates, distances and speeds of each clip and domain,
+and write them with pictures and players to DIR/report.html, a page that needs nothing beside it.
+"""
+PACKAGES = ("auraloss", "jinja2", "matplotlib")
+NOTES = """\
+kbps: thousands of bits for a second of audio, of the file on disk and of the codes in it.
+Distances: MelSTFTLoss and STFTLoss of auraloss with their defaults, at 24 kHz; lower is better.
+encode, decode: multiples of real time, from file to file, the median of {runs} runs."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "--out", default="demo", metavar="DIR", help="folder for what is made (default: demo)"
+    )
+    parser.add_argument(
+        "--model",
+        default="bscodec-mini",
+        metavar="MODEL",
+        help="a tag (see 'bscodec models'), an experiment folder, a checkpoint beside its "
+        "config.yaml, or a Hugging Face name",
+    )
+    parser.add_argument(
+        "--clips",
+        metavar="DIR",
+        help="audio files to code instead of the shipped ones; a name that begins with speech_, "
+        "sound_ or music_ says the domain, and licences.tsv beside them where they come from",
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make encoded/, decoded/, results.tsv, results.json and report.html; return the status."""
+    from espnet2.gan_codec.bscodec.demo.clips import SHIPPED, DemoError, find_clips
+
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        names = " and ".join(missing)
+        raise DemoError(f"the demo also needs {names}: pip install 'espnet-bscodec[demo]'")
+    clips = find_clips(Path(args.clips) if args.clips else SHIPPED)
+
+    from tqdm import tqdm
+
+    from espnet2.gan_codec.bscodec.codec import Codec
+    from espnet2.gan_codec.bscodec.demo import results
+    from espnet2.gan_codec.bscodec.demo.facts import ModelFacts, RunFacts
+    from espnet2.gan_codec.bscodec.demo.report import build_report
+    from espnet2.gan_codec.bscodec.demo.run import RUNS, code_clip
+    from espnet2.gan_codec.scoring.metrics.mel_distance import MelDistance
+    from espnet2.gan_codec.scoring.metrics.stft_distance import STFTDistance
+
+    codec = Codec.from_pretrained(args.model, args.device)
+    metrics = [MelDistance(), STFTDistance()]
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    bar = tqdm(clips, unit="clip", disable=None, leave=False)
+    coded = [code_clip(codec, clip, out, metrics) for clip in bar]
+
+    rows = [c.result for c in coded]
+    domains = results.pool_domains(rows)
+    model, facts = ModelFacts.of(codec), RunFacts.of(codec, _command_line(args))
+    facts_by_name = {"model": dataclasses.asdict(model), "run": dataclasses.asdict(facts)}
+    _write(out / "results.tsv", results.to_tsv(rows, domains))
+    _write(out / "results.json", results.to_json(rows, domains, facts_by_name))
+    _write(out / "report.html", build_report(coded, domains, model, facts))
+    print(results.text_table(rows, domains))
+    print(f"\n{NOTES.format(runs=RUNS)}\n\n{out / 'report.html'}: open it in a browser to listen")
+    return 0
+
+
+def _command_line(args: argparse.Namespace) -> str:
+    """The command that does the same again."""
+    words = ["bscodec", "demo", "--out", args.out, "--model", args.model]
+    words += ["--clips", args.clips] if args.clips else []
+    return shlex.join([*words, "--device", args.device])
+
+
+def _write(path: Path, text: str) -> None:
+    from espnet2.gan_codec.bscodec.format.atomic import whole_file
+
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

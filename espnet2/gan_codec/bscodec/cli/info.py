@@ -1,0 +1,69 @@
+"""``bscodec info``: what a ``.bsc`` file holds, and whether it is undamaged."""
+
+import argparse
+import json
+
+HELP = "show what a .bsc file holds and check it"
+DESCRIPTION = """
+Show model, length, bands and real bit rates of a .bsc file, and check every block of it. The
+payload is the codes, the last frame counted whole; on disk is the whole file.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the file and the form of the answer."""
+    parser.add_argument("file", metavar="FILE", help="a .bsc file")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the header and the rates; return the exit status."""
+    from espnet2.gan_codec.bscodec.format.bitstream import BscReader
+
+    with BscReader(args.file) as reader:
+        for _ in reader:  # every block is checked as it is read
+            pass
+        header, num_bytes = reader.header, reader.file_bytes
+    if args.json:
+        print(json.dumps(_as_json(args.file, header, num_bytes), ensure_ascii=False))
+    else:
+        print("\n".join(_as_text(args.file, header, num_bytes)))
+    return 0
+
+
+def _as_json(name: str, header, num_bytes: int) -> dict:
+    return {
+        "file": name,
+        "model": header.model,
+        "fingerprint": header.fingerprint,
+        "sampling_rate": header.sampling_rate,
+        "num_samples": header.num_samples,
+        "duration": header.duration,
+        "hop_length": header.hop_length,
+        "num_frames": header.num_frames,
+        "num_blocks": header.num_blocks,
+        "bands": [list(band) for band in header.bands],
+        "codebook_sizes": list(header.codebook_sizes),
+        "bits_per_index": list(header.bits),
+        "nominal_bits_per_second": header.bitrate,
+        "payload_bits_per_second": header.payload_bitrate,
+        "file_bits_per_second": header.file_bitrate(num_bytes),
+        "file_bytes": num_bytes,
+    }
+
+
+def _as_text(name: str, header, num_bytes: int) -> list[str]:
+    pairs = zip(header.bands, header.bits, strict=True)
+    bands = ", ".join(f"{low:g}-{high:g} Hz ({bits} bits)" for (low, high), bits in pairs)
+    rate, samples = header.sampling_rate, header.num_samples
+    return [
+        f"file      {name}",
+        f"model     {header.model} (fingerprint {header.fingerprint})",
+        f"audio     {header.duration:.3f} s: {samples} samples at {rate} Hz",
+        f"bands     {bands}",
+        f"frames    {header.num_frames} of {header.hop_length} samples, "
+        f"blocks {header.num_blocks}, all undamaged",
+        f"payload   {header.payload_bitrate:.1f} bit/s ({header.bitrate:g} bit/s nominal)",
+        f"on disk   {header.file_bitrate(num_bytes):.1f} bit/s ({num_bytes} bytes, "
+        f"overhead {header.overhead(num_bytes):.2%})",
+    ]

@@ -1,0 +1,222 @@
+"""``bscodec tokenize``: a corpus to shards of codes with an index."""
+
+import argparse
+import re
+import time
+from pathlib import Path
+
+from espnet2.gan_codec.bscodec.cli.encode import add_common_arguments, load_codec
+from espnet2.gan_codec.bscodec.cli.jobs import UsageError, note, say
+
+LOG_SECONDS = 60  # between two lines of progress, where there is no terminal
+HELP = "turn a corpus into shards of discrete tokens"
+DESCRIPTION = """
+Turn all audio of a wav.scp, a list of paths or a folder into shards of codes in the folder OUT,
+with codec.scp, utt2num_frames and meta.json. Many processes on this machine, or many jobs on a
+cluster, make the same files. docs/tokens.md describes them and how to read them.
+"""
+EPILOG = """
+Run again, it goes on where it was: finished shards are kept; shards that are damaged, or whose
+lines of the list have changed, are made again; shards of another model or format are an error.
+What cannot be coded is listed in skipped.tsv; the exit status is 1 if that is everything.
+--force makes everything again.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the input and the options."""
+    parser.add_argument(
+        "input",
+        type=Path,
+        metavar="IN",
+        help="a Kaldi list ending in .scp (name path), another list (a path a line), or a folder",
+    )
+    add_common_arguments(parser, "the folder of tokens")
+    parser.set_defaults(model="bscodec-mini")
+    parser.add_argument(
+        "--format",
+        default="ark",
+        choices=("ark", "npz", "speechlm"),
+        help="ark: kaldiio archives of (frames, bands) arrays; npz: the same by NumPy; speechlm: "
+        "flat int32 vectors as ESPnet's speech LM reads them (default: ark)",
+    )
+    parser.add_argument(
+        *("--shard-size", "--shard_size"),
+        type=_positive,
+        metavar="N",
+        help="utterances per shard (default: as is there already, else 10 to 1000 by the list)",
+    )
+    parser.add_argument(
+        "--nj", type=_positive, metavar="N", help="processes (default: one per GPU, or per CPU)"
+    )
+    parser.add_argument(
+        *("--batch-seconds", "--batch_seconds"),
+        type=float,
+        metavar="S",
+        help="audio coded at once; 0: one utterance at a time (default: 120 on a GPU, 0 on a CPU)",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--shard",
+        type=_part_of,
+        metavar="I/N",
+        help="only every N-th shard from the I-th on, and no index: a job of a cluster's",
+    )
+    which.add_argument(
+        "--merge", action="store_true", help="only check all shards and write the index"
+    )
+    parser.add_argument(
+        *("--retry-skipped", "--retry_skipped"),
+        action="store_true",
+        help="make shards with skipped utterances again",
+    )
+    parser.add_argument(
+        *("--allow-commands", "--allow_commands"),
+        action="store_true",
+        help="run what ends in '|' in a list as a shell command, whose output is the audio",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make shards, the index, or both; return the exit status."""
+    folder = Path(args.output)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"-o {folder}: a folder is needed, and this is a file")
+    if not args.input.exists():
+        raise FileNotFoundError(2, "No such file or directory", str(args.input))
+
+    from espnet2.gan_codec.bscodec.codec import count_bands
+    from espnet2.gan_codec.bscodec.tokens.index import (
+        check_folder,
+        known_shard_size,
+        mark_unfinished,
+    )
+    from espnet2.gan_codec.bscodec.tokens.manifest import open_listing
+    from espnet2.gan_codec.bscodec.tokens.metadata import Facts
+    from espnet2.gan_codec.bscodec.tokens.workers import Work, choose_devices
+
+    devices = choose_devices(args.device, args.nj)
+    codec = load_codec(args.model, "cpu")
+    num_bands = count_bands(codec.bands, args.bands, args.max_hz)
+    folder.mkdir(parents=True, exist_ok=True)
+    size = args.shard_size or known_shard_size(folder)
+    listing = open_listing(args.input, folder, size, args.allow_commands)
+    header = codec.header(num_bands)
+    facts = Facts.of(header, codec.fingerprint, args.format, listing.shard_size)
+    if not args.force:
+        check_folder(folder, facts)
+    if args.merge:
+        return _merge(folder, listing, facts, digests=True)
+    first, step = args.shard or (1, 1)
+    parts = listing.parts[first - 1 :: step]
+    left = list(parts) if args.force else _unfinished(folder, parts, facts, args.retry_skipped)
+    kept = sum(part.count for part in parts) - sum(part.count for part in left)
+    if kept:
+        say(f"{kept} utterances are there already")
+    status = 0
+    if left:
+        mark_unfinished(folder)
+        work = Work(args.model, folder, listing, facts, args.batch_seconds)
+        coded = _make(work, left, devices[: len(left)], codec)
+        status = 0 if coded or kept else 1
+    return status if args.shard else _merge(folder, listing, facts, digests=False)
+
+
+def _unfinished(folder: Path, parts, facts, retry_skipped: bool) -> list:
+    """Return the shards that are to be made, and say why where there is something already."""
+    from espnet2.gan_codec.bscodec.tokens.shards import MISSING, UnfinishedError, open_finished
+
+    left = []
+    with _progress_bar(len(parts), "shard", "checking") as bar:
+        for part in parts:
+            try:
+                index = open_finished(folder, part, facts)
+                if index.skipped and retry_skipped:
+                    left.append(part)
+            except UnfinishedError as error:
+                left.append(part)
+                if error.reason != MISSING:
+                    note(f"{error}: made again")
+            bar.update()
+    return left
+
+
+def _make(work, parts: list, devices: list[str], codec) -> int:
+    """Make shards and say how fast that was; return how many utterances were coded."""
+    from espnet2.gan_codec.bscodec.tokens.workers import make_parts
+
+    coded = skipped = 0
+    seconds, total = 0.0, sum(part.count for part in parts)
+    begun = told = time.monotonic()
+    with _progress_bar(total, "utt") as bar:
+        for outcome in make_parts(work, parts, devices, codec, _Progress(bar)):
+            coded, skipped = coded + outcome.coded, skipped + outcome.skipped
+            seconds += outcome.seconds
+            elapsed = time.monotonic() - begun
+            if bar.disable and begun + elapsed > told + LOG_SECONDS:  # a log has no bar
+                told, done = begun + elapsed, coded + skipped
+                left = _duration(elapsed / done * (total - done))
+                say(f"{done} of {total} utterances, {_speed(seconds, elapsed)}, {left} left")
+    elapsed = time.monotonic() - begun
+    failed = f", {skipped} skipped" if skipped else ""
+    processes = "1 process" if len(devices) == 1 else f"{len(devices)} processes"
+    say(
+        f"{coded} utterances coded{failed}: {_duration(seconds)} of audio in "
+        f"{_duration(elapsed)} with {processes}, {_speed(seconds, elapsed)}"
+    )
+    return coded
+
+
+def _merge(folder: Path, listing, facts, digests: bool) -> int:
+    """Write the index; return 1 if there are no codes at all."""
+    from espnet2.gan_codec.bscodec.tokens.index import SKIPPED, write_index
+
+    with _progress_bar(len(listing.parts), "shard", "index") as bar:
+        totals = write_index(folder, listing, facts, digests, bar.update)
+    skipped = f", {totals.skipped} skipped ({folder / SKIPPED})" if totals.skipped else ""
+    duration = _duration(totals.samples / facts.sampling_rate)
+    say(
+        f"{folder}: {totals.utterances} utterances in {len(listing.parts)} shards{skipped}: "
+        f"{totals.frames} frames, {duration} at {facts.bitrate / 1000:.2f} kbit/s"
+    )
+    return 0 if totals.utterances else 1
+
+
+class _Progress:
+    """Move a bar, which counts utterances, and have it tell the speed."""
+
+    def __init__(self, bar) -> None:
+        self.bar, self.seconds, self.begun = bar, 0.0, time.monotonic()
+
+    def __call__(self, utterances: int, seconds: float) -> None:
+        self.seconds += seconds
+        elapsed = time.monotonic() - self.begun
+        self.bar.set_postfix_str(_speed(self.seconds, elapsed), refresh=False)
+        self.bar.update(utterances)
+
+
+def _progress_bar(total: int, unit: str, what: str | None = None):
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit=unit, desc=what, disable=None, leave=False)
+
+
+def _speed(seconds: float, elapsed: float) -> str:
+    return f"{seconds / max(elapsed, 1e-9):.1f} hours of audio per hour"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.2f} h" if seconds >= 3600 else f"{seconds:.1f} s"
+
+
+def _positive(text: str) -> int:
+    if not re.fullmatch(r"0*[1-9][0-9]*", text):
+        raise argparse.ArgumentTypeError(f"{text}: expected a number above 0")
+    return int(text)
+
+
+def _part_of(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"{text}: expected I/N with I from 1 to N")
+    return int(match[1]), int(match[2])

@@ -1,0 +1,1 @@
+"""Files: the .bsc format, audio in and out, pictures of audio, and atomic writes."""

@@ -1,0 +1,298 @@
+"""The ``.bsc`` file: band-split codes, tightly packed, in blocks that carry a checksum each.
+
+The layout is documented byte by byte in ``docs/bitstream.md``. Nothing here knows the model or
+needs torch: codes are NumPy arrays, and a file is written and read block by block, so that memory
+does not grow with its length.
+"""
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+import numpy as np
+
+from espnet2.gan_codec.bscodec.format.atomic import create_temporary
+from espnet2.gan_codec.bscodec.format.header import (
+    CRC_BYTES,
+    MAX_HEADER_BYTES,
+    BitstreamError,
+    BscHeader,
+    check,
+    pack_header,
+    unpack_header,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedAudio(BscHeader):
+    """Audio as codes: a header and ``codes`` (num_bands, num_frames) int64.
+
+    Raises:
+        BitstreamError: codes of another shape than the header's, or outside of their codebook.
+    """
+
+    codes: np.ndarray
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.num_samples >= 1, "num_samples", self.num_samples)
+        codes = _checked_codes(self, self.codes)
+        if codes.shape[1] != self.num_frames:
+            raise BitstreamError(
+                f"{codes.shape[1]} frames of codes for {self.num_samples} samples: expected "
+                f"{self.num_frames} frames of {self.hop_length} samples"
+            )
+        object.__setattr__(self, "codes", codes)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, EncodedAudio):
+            return NotImplemented
+        return self.header == other.header and np.array_equal(self.codes, other.codes)
+
+    @property
+    def header(self) -> BscHeader:
+        return BscHeader(**{field.name: getattr(self, field.name) for field in fields(BscHeader)})
+
+    def lowest(self, num_bands: int) -> "EncodedAudio":
+        """Keep only the lowest ``num_bands`` bands; the others' bits are simply left out."""
+        check(1 <= num_bands <= self.num_bands, "num_bands", num_bands)
+        return replace(
+            self,
+            bands=self.bands[:num_bands],
+            codebook_sizes=self.codebook_sizes[:num_bands],
+            codes=self.codes[:num_bands],
+        )
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a ``.bsc`` file, whole or not at all. Raises OSError when the disk is full."""
+        with BscWriter(path, self.header) as writer:
+            writer.append(self.codes)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "EncodedAudio":
+        """Read a ``.bsc`` file. Raises BitstreamError (damaged, foreign) or OSError."""
+        with BscReader(path) as reader:
+            return cls._read(reader)
+
+    def dumps(self) -> bytes:
+        """Return the bytes that ``save`` writes."""
+        parts = [pack_header(self)]
+        for index in range(self.num_blocks):
+            start = index * self.frames_per_block
+            block = self.codes[:, start : start + self.frames_per_block]
+            parts.append(_pack_block(self, index, block))
+        return b"".join(parts)
+
+    @classmethod
+    def loads(cls, data: bytes) -> "EncodedAudio":
+        """Read the bytes of a ``.bsc`` file. Raises BitstreamError."""
+        with BscReader(io.BytesIO(data)) as reader:
+            return cls._read(reader)
+
+    @classmethod
+    def _read(cls, reader: "BscReader") -> "EncodedAudio":
+        values = {field.name: getattr(reader.header, field.name) for field in fields(BscHeader)}
+        return cls(**values, codes=np.concatenate(list(reader), axis=1))
+
+
+class BscWriter:
+    """Write a ``.bsc`` file from codes that arrive in pieces of any number of frames.
+
+    Used as a context manager: the file appears under its name when the ``with`` block ends well,
+    and leaves nothing behind when it does not. ``num_samples`` of the header may be 0 while it is
+    not known; ``close(num_samples)`` then puts in the length.
+    """
+
+    def __init__(self, path: str | os.PathLike, header: BscHeader) -> None:
+        self.path = Path(path)
+        self.header = header
+        self._pending = np.zeros((header.num_bands, 0), dtype=np.int64)
+        self._num_blocks = 0
+        self._file: BinaryIO | None = create_temporary(self.path)
+        self._temporary = Path(self._file.name)
+        try:
+            self._file.write(pack_header(header))
+        except BaseException:
+            self.abort()
+            raise
+
+    def append(self, codes: np.ndarray) -> None:
+        """Add the next frames: codes (num_bands, any number of frames) of any integer type."""
+        codes = _checked_codes(self.header, codes)
+        self._pending = np.concatenate([self._pending, codes], axis=1)
+        size = self.header.frames_per_block
+        while self._pending.shape[1] >= size:
+            self._write_block(self._pending[:, :size])
+            self._pending = self._pending[:, size:]
+
+    def close(self, num_samples: int | None = None) -> None:
+        """Finish the file.
+
+        Raises:
+            BitstreamError: the number of frames does not belong to ``num_samples``.
+            OSError: the disk is full.
+        """
+        try:
+            header = self.header
+            if num_samples is not None:
+                header = self.header = replace(header, num_samples=num_samples)
+            frames = self._num_blocks * header.frames_per_block + self._pending.shape[1]
+            if header.num_samples < 1 or frames != header.num_frames:
+                raise BitstreamError(
+                    f"{self.path}: {frames} frames were written for {header.num_samples} samples"
+                )
+            if self._pending.shape[1]:
+                self._write_block(self._pending)
+            self._file.seek(0)
+            self._file.write(pack_header(header))
+            self._file.close()
+            os.replace(self._temporary, self.path)
+            self._file = None
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Forget the file: nothing of it stays on disk."""
+        file, self._file = self._file, None
+        if file is not None:
+            self._temporary.unlink(missing_ok=True)
+            try:
+                file.close()
+            except OSError:
+                pass  # the flush of a file that is gone already; the first error is the one to see
+
+    def __enter__(self) -> "BscWriter":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, _: TracebackType | None):
+        if kind is not None:
+            self.abort()
+        elif self._file is not None:
+            self.close()
+
+    def _write_block(self, codes: np.ndarray) -> None:
+        self._file.write(_pack_block(self.header, self._num_blocks, codes))
+        self._num_blocks += 1
+
+
+class BscReader:
+    """Read a ``.bsc`` file: ``header`` first, then iterate over blocks of codes.
+
+    Every block is (num_bands, frames) int64, at most ten seconds of frames, and checked before it
+    is given out. Size and header are checked at once, so a foreign or cut file raises here.
+
+    Raises:
+        BitstreamError: one line that names the file and what is wrong with it.
+        OSError: the file cannot be read.
+    """
+
+    def __init__(self, source: str | os.PathLike | BinaryIO) -> None:
+        if isinstance(source, (str, os.PathLike)):
+            self.name = os.fspath(source)
+            self._file: BinaryIO = open(source, "rb")
+        else:
+            self.name = getattr(source, "name", "bitstream")
+            self._file = source
+        try:
+            self.file_bytes = self._file.seek(0, os.SEEK_END)
+            self._file.seek(0)
+            self.header, self._start = unpack_header(self._file.read(MAX_HEADER_BYTES), self.name)
+            self._check_size()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def read_block(self, index: int) -> np.ndarray:
+        """Return the codes (num_bands, frames) int64 of block ``index``, counted from 0."""
+        header = self.header
+        if not 0 <= index < header.num_blocks:
+            raise IndexError(f"{self.name}: no block {index}: there are {header.num_blocks}")
+        frames = header.frames_of_block(index)
+        self._file.seek(self._start + index * header.block_bytes(header.frames_per_block))
+        data = self._file.read(header.block_bytes(frames))
+        payload, stored = data[:-CRC_BYTES], data[-CRC_BYTES:]
+        if len(data) == header.block_bytes(frames) and stored == _block_crc(index, payload):
+            codes = _unpack_codes(header.bits, payload, frames)
+            if codes is not None and (codes < np.c_[list(header.codebook_sizes)]).all():
+                return codes
+        begin = index * header.frames_per_block * header.hop_length / header.sampling_rate
+        end = min(begin + frames * header.hop_length / header.sampling_rate, header.duration)
+        raise BitstreamError(
+            f"{self.name}: block {index + 1} of {header.num_blocks} "
+            f"({begin:.1f}-{end:.1f} s) is damaged"
+        )
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self.read_block(index) for index in range(self.header.num_blocks))
+
+    def __enter__(self) -> "BscReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _check_size(self) -> None:
+        expected = self._start + self.header.blocks_bytes
+        if self.header.num_samples < 1:
+            raise BitstreamError(f"{self.name}: the file holds no audio (it was never finished)")
+        if self.file_bytes < expected:
+            raise BitstreamError(
+                f"{self.name}: the file is cut short: {self.file_bytes} of {expected} bytes"
+            )
+        if self.file_bytes > expected:
+            raise BitstreamError(
+                f"{self.name}: {self.file_bytes - expected} bytes too many after the last block"
+            )
+
+
+def _checked_codes(header: BscHeader, codes: np.ndarray) -> np.ndarray:
+    """Return codes (num_bands, frames) as int64 after checking shape, type and range."""
+    codes = np.asarray(codes)
+    if codes.ndim != 2 or len(codes) != header.num_bands or codes.dtype.kind not in "iu":
+        raise BitstreamError(
+            f"codes are {codes.dtype} {codes.shape}: "
+            f"expected integers ({header.num_bands}, frames)"
+        )
+    codes = codes.astype(np.int64)
+    for band, size in enumerate(header.codebook_sizes):
+        if codes.shape[1] and not (codes[band].min() >= 0 and codes[band].max() < size):
+            raise BitstreamError(f"codes of band {band} leave their codebook of {size} entries")
+    return codes
+
+
+def _pack_codes(bits: tuple[int, ...], codes: np.ndarray) -> bytes:
+    """Pack codes (num_bands, frames) frame by frame, lowest band first, high bit first."""
+    columns = [
+        (row[:, None] >> np.arange(b)[::-1]) & 1 for b, row in zip(bits, codes, strict=True)
+    ]
+    return np.packbits(np.concatenate(columns, axis=1).astype(np.uint8)).tobytes()
+
+
+def _unpack_codes(bits: tuple[int, ...], payload: bytes, frames: int) -> np.ndarray | None:
+    """Undo ``_pack_codes``; None when the padding bits of the last byte are not zero."""
+    stream = np.unpackbits(np.frombuffer(payload, dtype=np.uint8))
+    used = frames * sum(bits)
+    if stream[used:].any():
+        return None
+    columns = np.split(stream[:used].reshape(frames, sum(bits)), np.cumsum(bits)[:-1], axis=1)
+    return np.stack([column @ (1 << np.arange(column.shape[1])[::-1]) for column in columns])
+
+
+def _block_crc(index: int, payload: bytes) -> bytes:
+    """CRC-32 over the block's number and payload, so that blocks cannot change places either."""
+    return struct.pack("<I", zlib.crc32(payload, zlib.crc32(struct.pack("<I", index))))
+
+
+def _pack_block(header: BscHeader, index: int, codes: np.ndarray) -> bytes:
+    payload = _pack_codes(header.bits, codes)
+    return payload + _block_crc(index, payload)

@@ -1,0 +1,92 @@
+"""What there is to say about a model without building it: for ``bscodec models``."""
+
+from dataclasses import dataclass
+
+from espnet2.gan_codec.bscodec.hub.checkpoint import fingerprint, read_codec_conf
+from espnet2.gan_codec.bscodec.hub.resolver import (
+    PUBLISHED_MODELS,
+    PUBLISHED_REPOSITORY,
+    ModelError,
+    find_model,
+    packaged_models,
+)
+from espnet2.gan_codec.bscodec.model.config import GeneratorConfig
+
+# Bands (upper edges in Hz) and codebook size of the published models: 24 kHz, hop 320.
+_PUBLISHED = {
+    "BSCodec_band_vq_5band": ((500, 2000, 4000, 8000, 12000), 1024),
+    "BSCodec_band_simvq_3band": ((2000, 4000, 12000), 131072),
+    "BSCodec_band_simvq_2band": ((2000, 12000), 131072),
+}
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """One line of ``bscodec models``.
+
+    Attributes:
+        bitrate: of the codes, in bits/s.
+        sampling_rate: in Hz.
+        edges: of the bands in Hz, from 0 up.
+        num_bytes: of the packaged weights; None for a model that has to be fetched.
+        fingerprint: 8 hex digits as in a ``.bsc`` file; None as above.
+        source: where the weights are.
+    """
+
+    tag: str
+    bitrate: float
+    sampling_rate: int
+    edges: tuple[float, ...]
+    num_bytes: int | None
+    fingerprint: str | None
+    source: str
+
+
+def list_models() -> list[ModelCard]:
+    """Describe the packaged models, then the published ones, which have to be fetched.
+
+    Raises:
+        ModelError: a packaged model is damaged.
+    """
+    packaged = packaged_models()
+    fetched = [tag for tag in PUBLISHED_MODELS if tag not in packaged]
+    return [_packaged(tag) for tag in packaged] + [_published(tag) for tag in fetched]
+
+
+def _packaged(tag: str) -> ModelCard:
+    # Not safetensors.torch: importing torch takes seconds.
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    files = find_model(tag)
+    conf = read_codec_conf(files.config)
+    rate = conf.get("sampling_rate", 24000)
+    generator = GeneratorConfig.from_dict(conf.get("generator_params", {}), rate)
+    bits = sum((size - 1).bit_length() for size in generator.codebook_sizes)
+    try:
+        weights = load_file(files.checkpoint)
+    except SafetensorError as error:
+        raise ModelError(f"{files.checkpoint}: damaged: {error}") from error
+    return ModelCard(
+        tag=tag,
+        bitrate=bits * rate / generator.hop_length,
+        sampling_rate=rate,
+        edges=(0, *(high for _, high in generator.bands)),
+        num_bytes=files.checkpoint.stat().st_size,
+        fingerprint=fingerprint(weights.items())[:8],
+        source="comes with the package",
+    )
+
+
+def _published(tag: str) -> ModelCard:
+    edges, codebook_size = _PUBLISHED[tag]
+    bits = len(edges) * (codebook_size - 1).bit_length()
+    return ModelCard(
+        tag=tag,
+        bitrate=bits * 24000 / 320,
+        sampling_rate=24000,
+        edges=(0, *edges),
+        num_bytes=None,
+        fingerprint=None,
+        source=f"Hugging Face {PUBLISHED_REPOSITORY}, or exp/codec_{tag}_raw_fs24000",
+    )

@@ -1,0 +1,200 @@
+"""From a name to the two files of a model: its ``config.yaml`` and its weights.
+
+A name is a packaged tag, an experiment folder, a checkpoint beside its ``config.yaml``, a folder
+of the released layout (``exp/codec_<model>_raw_fs24000/{config.yaml,<model>.pth}``), the tag of a
+published model, or a Hugging Face repository (``owner/name[/model][@revision]``).
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+DEFAULT_MODEL = "bscodec-mini"
+PUBLISHED_REPOSITORY = "espnet/BSCodec"
+PUBLISHED_MODELS = (
+    "BSCodec_band_vq_5band",
+    "BSCodec_band_simvq_3band",
+    "BSCodec_band_simvq_2band",
+)
+CONFIG = "config.yaml"
+META = "meta.yaml"
+CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt")
+_HUB_NAME = re.compile(
+    r"(?P<repo>[\w.-]+/[\w.-]+)(/(?P<model>[\w.-]+))?(@(?P<revision>[\w./-]+))?"
+)
+# Folders below the one given in which a config.yaml is looked for, as in a release.
+_DEPTHS = ("", "*/", "*/*/", "*/*/*/")
+
+
+class ModelError(ValueError):
+    """A model that cannot be found or loaded: one line that names the file and what is wrong."""
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The two files of a model, and the tag that goes into the files it codes."""
+
+    tag: str
+    config: Path
+    checkpoint: Path
+
+
+def packaged_models() -> list[str]:
+    """Tags of the models that come with the package."""
+    return sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CONFIG}"))
+
+
+def find_model(name: str) -> ModelFiles:
+    """Find the files of the model ``name``; see the top of this module for what that may be.
+
+    Raises:
+        ModelError: nothing of that name, or something is missing there.
+    """
+    if name in packaged_models():
+        return _in_experiment(PRETRAINED / name, name)
+    path = Path(name)
+    if path.is_dir():
+        return _in_folder(path)
+    if path.is_file():
+        return _beside_checkpoint(path)
+    if name in PUBLISHED_MODELS:
+        released = Path("exp", f"codec_{name}_raw_fs24000")
+        if released.is_dir():
+            return _in_experiment(released, name)
+        try:
+            return _from_hub(PUBLISHED_REPOSITORY, name, None)
+        except ModelError as error:
+            raise ModelError(f"{name}: there is no {released} here, and {error}") from error
+    match = _HUB_NAME.fullmatch(name)
+    if match and path.suffix not in CHECKPOINT_SUFFIXES:
+        return _from_hub(match["repo"], match["model"], match["revision"])
+    known = ", ".join([*packaged_models(), *PUBLISHED_MODELS])
+    raise ModelError(f"no model '{name}': neither a file or folder nor one of {known}")
+
+
+def _beside_checkpoint(path: Path) -> ModelFiles:
+    if path.suffix not in CHECKPOINT_SUFFIXES:
+        kinds = ", ".join(CHECKPOINT_SUFFIXES)
+        raise ModelError(f"{path}: a checkpoint ends in {kinds}; unpack archives first")
+    config = path.with_name(CONFIG)
+    if not config.is_file():
+        raise ModelError(f"{path}: there is no {CONFIG} beside it")
+    return ModelFiles(_tag_of(path.parent), config, path)
+
+
+def _in_folder(folder: Path, model: str | None = None, root_tag: str | None = None) -> ModelFiles:
+    """Find a model in ``folder`` or below: the only one, or the one that ``model`` names.
+
+    ``root_tag`` is its tag should its ``config.yaml`` lie in ``folder`` itself.
+    """
+    packed = _packed_files(folder)
+    if packed is not None:
+        config, checkpoint = packed
+        return ModelFiles(_tag_below(folder, config.parent, root_tag), config, checkpoint)
+    homes = _config_folders(folder, model)
+    # A training run also leaves a config.yaml in the folder of its statistics.
+    home = _only([home for home in homes if _checkpoints(home)] or homes, folder, model)
+    return _in_experiment(home, _tag_below(folder, home, root_tag))
+
+
+def _tag_below(folder: Path, home: Path, root_tag: str | None) -> str:
+    return root_tag if root_tag and home == folder else _tag_of(home)
+
+
+def _config_folders(folder: Path, model: str | None) -> list[Path]:
+    """Folders with a ``config.yaml``, the highest level that has any; ``model`` names one."""
+    for depth in _DEPTHS:
+        homes = [path.parent for path in sorted(folder.glob(depth + CONFIG))]
+        homes = [home for home in homes if model is None or model in (home.name, _tag_of(home))]
+        if homes:
+            return homes
+    return []
+
+
+def _only(homes: list[Path], folder: Path, model: str | None) -> Path:
+    if not homes:
+        what = f"{CONFIG} of model '{model}'" if model else CONFIG
+        raise ModelError(f"{folder}: no {what} there or in the folders below")
+    if len(homes) > 1:
+        tags = ", ".join(_tag_of(home) for home in homes)
+        raise ModelError(f"{folder}: holds {len(homes)} models, name one of them: {tags}")
+    return homes[0]
+
+
+def _in_experiment(folder: Path, tag: str | None = None) -> ModelFiles:
+    tag = tag or _tag_of(folder)
+    checkpoints = _checkpoints(folder, tag)
+    if not checkpoints:
+        raise ModelError(f"{folder}: no checkpoint there, such as {tag}.pth")
+    return ModelFiles(tag, folder / CONFIG, checkpoints[0])
+
+
+def _checkpoints(folder: Path, tag: str | None = None) -> list[Path]:
+    """Return the checkpoints of an experiment folder, the one to take first.
+
+    That is the packaged or released file, else the best epoch, the averaged one, the latest, the
+    last one by number. ``checkpoint.pth`` is ESPnet's trainer state and never taken.
+    """
+    tag = tag or _tag_of(folder)
+    names = ["model.safetensors", f"{tag}.safetensors", f"{tag}.pth"]
+    names += ["valid.mel_loss.best.pth", "valid.*.best.pth", "valid.*.ave*.pth", "latest.pth"]
+    paths = [path for name in names for path in sorted(folder.glob(name))]
+    epochs = folder.glob("*epoch.pth")
+    paths += sorted(epochs, key=lambda path: int("0" + re.sub(r"\D", "", path.stem)), reverse=True)
+    for suffix in CHECKPOINT_SUFFIXES:
+        paths += sorted(folder.glob(f"*{suffix}"))
+    paths = [path for path in paths if path.is_file() and path.name != "checkpoint.pth"]
+    return list(dict.fromkeys(paths))
+
+
+def _tag_of(folder: Path) -> str:
+    """``exp/codec_NAME_raw_fs24000`` -> ``NAME``; other folders keep their name."""
+    name = folder.resolve().name
+    return re.sub(r"^codec_|_raw(_fs\d+)?$", "", name) or name or "model"
+
+
+def _packed_files(folder: Path, present: bool = True) -> tuple[Path, Path] | None:
+    """Config and checkpoint by the ``meta.yaml`` of ESPnet's packed models, if there is one."""
+    meta = folder / META
+    if not meta.is_file():
+        return None
+    contents = read_yaml(meta)
+    try:
+        names = [contents["yaml_files"]["train_config"], contents["files"]["model_file"]]
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"{meta}: no yaml_files.train_config and files.model_file") from error
+    for name in names:
+        inside = not PurePosixPath(str(name)).is_absolute() and ".." not in str(name).split("/")
+        if not inside or (present and not (folder / str(name)).is_file()):
+            raise ModelError(f"{meta}: names {name}, which is not in the folder")
+    return folder / str(names[0]), folder / str(names[1])
+
+
+def read_yaml(path: Path) -> dict:
+    """Read a YAML mapping. Raises ModelError in one line for anything else."""
+    try:
+        contents = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{path}: no valid YAML: {reason}") from error
+    if not isinstance(contents, dict):
+        raise ModelError(f"{path}: expected a mapping of keys to values")
+    return contents
+
+
+def _from_hub(repository: str, model: str | None, revision: str | None) -> ModelFiles:
+    """Download the YAML files, which say where the weights are, then the weights of one model."""
+    from espnet2.gan_codec.bscodec.hub.huggingface import download
+
+    folder = download(repository, revision, ["*.yaml"])
+    packed = _packed_files(folder, present=False)
+    if packed is not None:
+        weights = [packed[1].relative_to(folder).as_posix()]
+    else:
+        home = _only(_config_folders(folder, model), folder, model).relative_to(folder)
+        weights = [(home / f"*{suffix}").as_posix() for suffix in CHECKPOINT_SUFFIXES]
+    folder = download(repository, revision, ["*.yaml", *weights])
+    return _in_folder(folder, model, repository.partition("/")[2])

@@ -1,0 +1,179 @@
+"""The spectral networks as streams, channels last between the layers.
+
+Their convolutions see zeros beyond the ends of the signal.  A stream puts in those of the start
+beforehand, keeps the inputs that the next window still needs, and puts in those of the end when
+it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from espnet2.gan_codec.bscodec.inference.stream import Chain, ChannelsLast, Stream
+from espnet2.gan_codec.bscodec.model.networks.depthwise import convolve_valid
+from espnet2.gan_codec.bscodec.model.networks.spectral import (
+    ConvNeXtBlock,
+    SpectralDecoder,
+    SpectralEncoder,
+)
+
+
+def encoder_stream(encoder: SpectralEncoder, batch: int) -> Stream:
+    """MDCT bins (B, bins, n) to latents (B, hidden_dim, m)."""
+    networks = Chain(
+        [
+            ConvStream(encoder.embed, batch),
+            *(BlockStream(block, batch) for block in encoder.blocks),
+            ConvStream(encoder.decimate, batch),
+            *(BlockStream(block, batch) for block in encoder.deep_blocks),
+            Pointwise(lambda x: encoder.project(encoder.norm(x))),
+        ]
+    )
+    direct = Chain(
+        [Pointwise(lambda x: x[..., : encoder.coded]), ConvStream(encoder.linear_path, batch)]
+    )
+    both = SideBySide(networks, direct, torch.add)
+    return ChannelsLast([Pointwise(encoder.features), both])
+
+
+def decoder_stream(decoder: SpectralDecoder, batch: int) -> Stream:
+    """Latents (B, hidden_dim, n) to MDCT bins (B, bins, m)."""
+    networks = Chain(
+        [
+            ConvStream(decoder.embed, batch),
+            Pointwise(decoder.embed_norm),
+            *(BlockStream(block, batch) for block in decoder.deep_blocks),
+            TransposedConvStream(decoder.interpolate, batch),
+            *(BlockStream(block, batch) for block in decoder.blocks),
+            Pointwise(lambda x: decoder.project(decoder.norm(x))),
+        ]
+    )
+    direct = TransposedConvStream(decoder.linear_path, batch)
+    return ChannelsLast([SideBySide(networks, direct, decoder.coefficients)])
+
+
+class Pointwise(Stream):
+    """A function of each instant by itself."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self.function = function
+
+    def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
+        return self.function(x)
+
+
+class ConvStream(Stream):
+    """``Conv1d`` over a signal (B, n, C) with zeros beyond its ends."""
+
+    fields = ("buffer",)  # (B, less than a window, C): inputs that the next output needs
+
+    def __init__(self, conv: nn.Conv1d, batch: int) -> None:
+        self.conv = conv
+        (self.size,), (self.step,), (self.padding,) = conv.kernel_size, conv.stride, conv.padding
+        self.buffer = conv.weight.new_zeros(batch, self.padding, conv.in_channels)
+
+    def needed(self, outputs: int) -> int:
+        return (outputs - 1) * self.step + self.size - self.padding
+
+    def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
+        x = self.windows(x, last)
+        if not x.shape[1]:
+            return x.new_zeros(len(x), 0, self.conv.out_channels)
+        # summed in the module's order: equal to the last digits
+        return F.conv1d(x.mT, self.conv.weight, self.conv.bias, self.step).mT
+
+    def windows(self, x: torch.Tensor, last: bool) -> torch.Tensor:
+        """Return the inputs (B, L, C) under all windows that are complete by now."""
+        end = x.new_zeros(len(x), self.padding if last else 0, x.shape[2])
+        x = torch.cat([self.buffer, x, end], dim=1)
+        count = max(0, (x.shape[1] - self.size) // self.step + 1)
+        self.buffer = x[:, count * self.step :].clone()
+        return x[:, : (count - 1) * self.step + self.size if count else 0]
+
+
+class BlockStream(ConvStream):
+    """``ConvNeXtBlock``: the input under the middle of each window is added."""
+
+    def __init__(self, block: ConvNeXtBlock, batch: int) -> None:
+        super().__init__(block.depthwise, batch)
+        self.block = block
+
+    def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
+        x = self.windows(x, last)
+        if not x.shape[1]:
+            return x
+        y = convolve_valid(x, self.conv)
+        return self.block.combine(x[:, self.padding : self.padding + y.shape[1]], y)
+
+
+class TransposedConvStream(Stream):
+    """``ConvTranspose1d`` whose output loses ``padding`` samples at both ends.
+
+    An input's output overlaps the next ones': the sum is carried as far as it reaches.
+    """
+
+    fields = ("overlap", "skip")
+
+    def __init__(self, conv: nn.ConvTranspose1d, batch: int) -> None:
+        self.conv = conv
+        (size,), (self.step,), (self.padding,) = conv.kernel_size, conv.stride, conv.padding
+        self.overlap = conv.weight.new_zeros(batch, size - self.step, conv.out_channels)
+        self.skip = self.padding
+
+    def needed(self, outputs: int) -> int:
+        return -(-(outputs + self.padding) // self.step)
+
+    def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
+        done = x.shape[1] * self.step
+        y = F.pad(self.overlap, (0, 0, 0, done))
+        if done:
+            y += F.conv_transpose1d(x.mT, self.conv.weight, stride=self.step).mT
+        self.overlap = y[:, done:].clone()
+        if last:
+            done = y.shape[1] - self.padding
+        y = y[:, self.skip : done]
+        if self.conv.bias is not None:
+            y = y + self.conv.bias
+        self.skip = max(0, self.skip - done)
+        return y
+
+
+class SideBySide(Stream):
+    """Two streams of one signal, and a function of what both have for the same instants.
+
+    Signals are (B, n, C); what one stream gives before the other is kept.
+    """
+
+    fields = ("left", "right")
+
+    def __init__(
+        self,
+        first: Stream,
+        second: Stream,
+        combine: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    ) -> None:
+        self.first, self.second, self.combine = first, second, combine
+        self.left: torch.Tensor | None = None
+        self.right: torch.Tensor | None = None
+
+    @property
+    def parts(self) -> Mapping[str, Stream]:
+        return {"first": self.first, "second": self.second}
+
+    def needed(self, outputs: int) -> int:
+        return max(self.first.needed(outputs), self.second.needed(outputs))
+
+    def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
+        a = _append(self.left, self.first.push(x, last))
+        b = _append(self.right, self.second.push(x, last))
+        count = min(a.shape[1], b.shape[1])
+        self.left, self.right = a[:, count:].clone(), b[:, count:].clone()
+        return self.combine(a[:, :count], b[:, :count])
+
+
+def _append(kept: torch.Tensor | None, new: torch.Tensor) -> torch.Tensor:
+    return new if kept is None else torch.cat([kept, new], dim=1)

@@ -1,0 +1,125 @@
+"""What all codes of one folder have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from espnet2.gan_codec.bscodec.format.header import BscHeader
+
+LAYOUT_VERSION = 1
+
+
+class TokensError(ValueError):
+    """A list or a folder of tokens that cannot be worked with: one line."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The model, its codes, and the way they are stored.
+
+    Attributes:
+        model: its tag.
+        fingerprint: SHA-256 of its weights, 64 hex digits.
+        sampling_rate: in Hz.
+        hop_length: samples per frame.
+        bands: (low, high) in Hz of each band, lowest first.
+        codebook_sizes: of each band.
+        bitrate: of the codes, in bits/s.
+        format: of the shards, a name of ``formats.FORMATS``.
+        dtype: of the stored integers.
+        shard_size: utterances per shard, skipped ones counted as well.
+        version: of the layout.
+    """
+
+    model: str
+    fingerprint: str
+    sampling_rate: int
+    hop_length: int
+    bands: tuple[tuple[float, float], ...]
+    codebook_sizes: tuple[int, ...]
+    bitrate: float
+    format: str
+    dtype: str
+    shard_size: int
+    version: int = LAYOUT_VERSION
+
+    @classmethod
+    def of(cls, header: BscHeader, fingerprint: str, form: str, shard_size: int) -> Facts:
+        """Return the facts of codes under ``header``, stored in the format ``form``."""
+        from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
+
+        return cls(
+            model=header.model,
+            fingerprint=fingerprint,
+            sampling_rate=header.sampling_rate,
+            hop_length=header.hop_length,
+            bands=header.bands,
+            codebook_sizes=header.codebook_sizes,
+            bitrate=header.bitrate,
+            format=form,
+            dtype=str(FORMATS[form].dtype(header.codebook_sizes)),
+            shard_size=shard_size,
+        )
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], name: str) -> Facts:
+        """Undo ``to_json``; more entries are ignored. Raises TokensError, with ``name`` in it."""
+        version = values.get("version")
+        if version != LAYOUT_VERSION:
+            raise TokensError(
+                f"{name}: version {version} of the layout, expected {LAYOUT_VERSION}"
+            )
+        try:
+            known = {field.name: values[field.name] for field in fields(cls)}
+            known["bands"] = tuple((float(low), float(high)) for low, high in known["bands"])
+            known["codebook_sizes"] = tuple(map(int, known["codebook_sizes"]))
+            return cls(**known)
+        except (KeyError, TypeError, ValueError) as error:
+            raise TokensError(f"{name}: damaged: {error!r}") from error
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON has them."""
+        values = asdict(self)
+        values["bands"] = [list(map(float, band)) for band in self.bands]
+        return {**values, "codebook_sizes": list(self.codebook_sizes)}
+
+    def difference(self, other: Facts) -> str | None:
+        """Name the first field in which ``other`` differs, with both values; None: it does not."""
+        for field in fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if mine != theirs:
+                return f"{field.name.replace('_', ' ')} {theirs}, not {mine}"
+        return None
+
+    def header(self, num_samples: int) -> BscHeader:
+        """Return the header of a ``.bsc`` file with these codes."""
+        return BscHeader(
+            num_samples=num_samples,
+            sampling_rate=self.sampling_rate,
+            hop_length=self.hop_length,
+            bands=self.bands,
+            codebook_sizes=self.codebook_sizes,
+            model=self.model,
+            fingerprint=self.fingerprint[:8],
+        )
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """(N,) int64: where each band's codes begin in one common vocabulary."""
+        return np.cumsum([0, *self.codebook_sizes[:-1]])
+
+
+def smallest_dtype(codebook_sizes: tuple[int, ...]) -> np.dtype:
+    """Return the smallest signed integer type that holds all codes.
+
+    Signed, since ESPnet's collate function pads only those as integers.
+    """
+    largest = max(codebook_sizes) - 1
+    return next(
+        np.dtype(name) for name in ("int8", "int16", "int32", "int64")
+        if largest <= np.iinfo(name).max
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The metrics, one a module, and the catalogue that knows them by name."""

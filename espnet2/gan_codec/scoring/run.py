@@ -1,0 +1,292 @@
+"""One scoring run: from lists of files to files of results."""
+
+import functools
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from espnet2.gan_codec.bscodec.format.atomic import whole_file
+from espnet2.gan_codec.scoring import tables, workers
+from espnet2.gan_codec.scoring.inputs import domain_of, read_recordings
+from espnet2.gan_codec.scoring.journal import Journal
+from espnet2.gan_codec.scoring.metrics import catalogue
+from espnet2.gan_codec.scoring.metrics.catalogue import CATALOGUE, DOMAINS, Options
+from espnet2.gan_codec.scoring.metrics.metric import Metric, ScoringError
+from espnet2.gan_codec.scoring.records import UTTERANCES, read_runs, records_text
+from espnet2.gan_codec.scoring.result import Outcome, Task
+from espnet2.gan_codec.scoring.summary import Cost, System, as_record, summarise
+from espnet2.gan_codec.scoring.versa import METRICS as OF_VERSA
+from espnet2.gan_codec.scoring.versa import Versa
+
+JOURNAL = ".journal.jsonl"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run is to do.
+
+    Attributes:
+        reference: a wav.scp or a folder.
+        systems: wav.scp or folder of each system's decoded audio, by the system's name.
+        domain: one of DOMAINS, or ``auto``.
+        outdir: for all results; made where it is missing.
+        metrics: names, computed for every pair; None: those made for each pair's domain.
+        jobs: processes.
+        seed: of the bootstrap.
+        command: the command line, for the record.
+        versa: folder of score configs with which VERSA computes the metrics it has; None: it
+            computes none.
+    """
+
+    reference: Path
+    systems: Mapping[str, Path]
+    domain: str
+    outdir: Path
+    metrics: list[str] | None = None
+    options: Options = field(default_factory=Options)
+    jobs: int = 1
+    seed: int = 0
+    command: str = ""
+    versa: Path | None = None
+
+
+@dataclass(frozen=True)
+class Results:
+    """What came of a run.
+
+    Attributes:
+        missing: why metrics were left out, by name.
+        remarks: what else there is to know of the numbers, in a line each.
+    """
+
+    systems: list[System]
+    outcomes: list[Outcome]
+    missing: dict[str, str]
+    remarks: list[str] = field(default_factory=list)
+
+
+def score(request: Request, costs: Mapping[str, Cost], note: Callable[[str], object]) -> Results:
+    """Score all pairs and write utterances.tsv and .json, summary.json and summary.md.
+
+    Pairs that an earlier run into the same folder has scored are not scored again.
+
+    Args:
+        costs: by name of the system; durations turn them into bitrates and speeds.
+        note: is told, in a line each, what the user should know.
+
+    Raises:
+        ScoringError: nothing to score, or no metric to score it with.
+        OSError: the folder cannot be written to.
+    """
+    references = read_recordings(request.reference)
+    domains = {n: domain_of(n, request.reference, request.domain) for n in references}
+    chosen = catalogue.choose(request.metrics, domains.values())
+    versa = None
+    if request.versa is not None:
+        versa = Versa(request.versa, [d for d in DOMAINS if d in domains.values()])
+    ours = [name for name in chosen if versa is None or name not in OF_VERSA]
+    _, missing = catalogue.load_available(ours, request.options)
+    ours = [name for name in ours if name not in missing]
+    for reason in missing.values():
+        note(f"not scored: {reason}")
+
+    def metrics_of(domain: str) -> tuple[str, ...]:
+        names = {*ours, *(versa.asked(domain) if versa else ())}
+        if request.metrics is None:
+            names = {name for name in names if domain in CATALOGUE[name].domains}
+        return tuple(name for name in chosen if name in names)
+
+    tasks, absent = _pair_up(request, references, domains, metrics_of, note)
+    if not any(task.metrics for task in tasks):
+        raise ScoringError("there is no metric left to score with")
+
+    def setting(name: str) -> str:
+        if versa and name in OF_VERSA:
+            return versa.setting(name)
+        return catalogue.setting(name, request.options)
+
+    request.outdir.mkdir(parents=True, exist_ok=True)
+    load = functools.partial(load_all, tuple(ours), request.options)
+    outcomes = {(o.task.system, o.task.name): o for o in absent}
+    with Journal(request.outdir / JOURNAL, setting) as journal:
+        todo = [t for t in tasks if (t.system, t.name) not in outcomes]
+        outcomes.update(_score_all(todo, ours, journal, load, request.jobs))
+        if versa:
+            outcomes.update(_score_by_versa(versa, outcomes.values(), journal, request.jobs))
+    ordered = [outcomes[t.system, t.name] for t in tasks]
+    remarks: list[str] = []
+    if versa:
+        left_out, remarks = _account(request, versa, chosen, ordered)
+        missing |= left_out
+        for line in (*(f"not scored: {reason}" for reason in left_out.values()), *remarks):
+            note(line)
+    return _finish(request, ordered, costs, missing, setting, remarks)
+
+
+def merge(request: Request, runs: Sequence[tuple[str | None, Path]]) -> Results:
+    """Take results of other runs, as ``read_runs`` does, together as if they were of one.
+
+    Files are the same as of :func:`score`; nothing is scored again. Codebooks are left out.
+
+    Raises:
+        ScoringError: no results in a folder, or one recording of a system in two of them.
+    """
+    outcomes, costs, settings = read_runs(runs)
+    request.outdir.mkdir(parents=True, exist_ok=True)
+
+    def setting(name: str) -> str:
+        return " or ".join(sorted(settings.get(name, ()))) or "not recorded"
+
+    return _finish(request, outcomes, costs, {}, setting, [])
+
+
+def _finish(
+    request: Request,
+    outcomes: list[Outcome],
+    costs: Mapping[str, Cost],
+    missing: dict[str, str],
+    setting: Callable[[str], str],
+    remarks: list[str],
+) -> Results:
+    """Sum up and write all files but the report."""
+    names = list(dict.fromkeys(o.task.system for o in outcomes))
+    systems = summarise(outcomes, costs, names, request.seed)
+    record = as_record(systems, missing, setting, request.seed, request.command)
+    bits = {(s, name): n for s, cost in costs.items() for name, n in cost.bits.items()}
+    settings = {name: metric["by"] for name, metric in record["metrics"].items()}
+    by_versa: dict[str, list[str]] = {}
+    for name, by in settings.items():
+        if "VERSA" in by:
+            by_versa.setdefault(by, []).append(name)
+    remarks = [*(f"{', '.join(names)} by {by}" for by, names in by_versa.items()), *remarks]
+    write(request.outdir / UTTERANCES, records_text(outcomes, costs, settings))
+    write(request.outdir / "utterances.tsv", tables.to_tsv(outcomes, bits))
+    write(request.outdir / "summary.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    write(request.outdir / "summary.md", tables.to_markdown(systems, missing, remarks))
+    return Results(systems, outcomes, missing, remarks)
+
+
+def load_all(names: tuple[str, ...], options: Options) -> dict[str, Metric]:
+    """Build metrics; what processes are started with."""
+    return {name: catalogue.load(name, options) for name in names}
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def _pair_up(
+    request: Request,
+    references: Mapping[str, Path],
+    domains: Mapping[str, str],
+    metrics_of: Callable[[str], tuple[str, ...]],
+    note: Callable[[str], object],
+) -> tuple[list[Task], list[Outcome]]:
+    """Match names; return all pairs, and what came of those without a decoded file."""
+    tasks, absent = [], []
+    for system, source in request.systems.items():
+        decoded = read_recordings(source)
+        for name, path in references.items():
+            found = decoded.get(name)
+            metrics = metrics_of(domains[name])
+            task = Task(system, name, domains[name], path, found or Path(), metrics)
+            tasks.append(task)
+            if found is None:
+                absent.append(Outcome(task, failure=f"{source}: has no {name}"))
+        _check_names(references, decoded, system, note)
+    return tasks, absent
+
+
+def _score_all(
+    tasks: list[Task], ours: Sequence[str], journal: Journal, load: workers.Load, jobs: int
+) -> dict[tuple[str, str], Outcome]:
+    """Find what the journal does not know of our metrics, and add it there; return everything."""
+    known = {(t.system, t.name): journal.known(t) for t in tasks}
+    waiting = []
+    for task in tasks:
+        before = known[task.system, task.name]
+        rest = [m for m in task.metrics if m in ours and (not before or m not in before.values)]
+        if rest or before is None:
+            waiting.append(replace(task, metrics=tuple(rest)))
+    with tqdm(
+        total=len(tasks), initial=len(tasks) - len(waiting), unit="pair", disable=None
+    ) as bar:
+        for outcome in workers.score_tasks(waiting, load, min(jobs, len(waiting)) or 1):
+            journal.add(outcome)
+            key = outcome.task.system, outcome.task.name
+            before = known[key]
+            values = {**(before.values if before else {}), **outcome.values}
+            known[key] = replace(outcome, values=values)
+            bar.update()
+    by_key = {(t.system, t.name): t for t in tasks}
+    return {key: replace(o, task=by_key[key]) for key, o in known.items() if o is not None}
+
+
+def _score_by_versa(
+    versa: Versa, outcomes: Iterable[Outcome], journal: Journal, jobs: int
+) -> dict[tuple[str, str], Outcome]:
+    """Have VERSA score what the journal does not know, and add it there; return those pairs."""
+    waiting: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        task = outcome.task
+        rest = tuple(m for m in task.metrics if m in OF_VERSA and m not in outcome.values)
+        if rest and outcome.failure is None:
+            waiting.setdefault(task.domain, []).append(outcome)
+    scored = {}
+    with tqdm(
+        total=sum(map(len, waiting.values())), unit="pair", desc="VERSA", disable=None
+    ) as bar:
+        for domain, pairs in waiting.items():
+            before = {(o.task.system, o.task.name): o for o in pairs}
+            for outcome in versa.score(domain, pairs, jobs):
+                journal.add(outcome)
+                key = outcome.task.system, outcome.task.name
+                values, reasons = before[key].values, before[key].reasons
+                scored[key] = replace(
+                    outcome,
+                    values={**values, **outcome.values},
+                    reasons={**reasons, **outcome.reasons},
+                )
+                bar.update()
+    return scored
+
+
+def _account(
+    request: Request, versa: Versa, chosen: Sequence[str], outcomes: Sequence[Outcome]
+) -> tuple[dict[str, str], list[str]]:
+    """Say which of VERSA's metrics came to nothing, and what of its results is not shown."""
+    missing: dict[str, str] = {}
+    for name in (n for n in chosen if n in OF_VERSA):
+        asked = [o for o in outcomes if name in o.task.metrics]
+        if any(name in o.values for o in asked):
+            continue
+        if asked:
+            reason = next((o.reasons[name] for o in asked if name in o.reasons), "no pair is left")
+            missing[name] = f"{name} by VERSA, for any pair: {reason}"
+        elif request.metrics or CATALOGUE[name].paper:
+            missing[name] = f"{name} is in none of VERSA's score configs ({request.versa})"
+    others = ", ".join(sorted(versa.others))
+    return missing, [f"not shown of VERSA's results: {others}"] if others else []
+
+
+def _check_names(
+    references: Mapping[str, Path],
+    decoded: Mapping[str, Path],
+    system: str,
+    note: Callable[[str], object],
+) -> None:
+    if not references.keys() & decoded.keys():
+        raise ScoringError(
+            f"{system}: no name is in both lists: a reference is named {next(iter(references))}, "
+            f"a decoded file {next(iter(decoded))}"
+        )
+    missing, extra = references.keys() - decoded.keys(), decoded.keys() - references.keys()
+    if missing:
+        note(f"{system}: {len(missing)} of {len(references)} references have no decoded file")
+    if extra:
+        note(f"{system}: {len(extra)} decoded files have no reference and are left out")

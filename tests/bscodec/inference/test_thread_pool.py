@@ -1,0 +1,84 @@
+"""Bands on threads of their own: all of the work is done, and the caller's settings come back."""
+
+import threading
+
+import pytest
+import torch
+
+from espnet2.gan_codec.bscodec.inference import thread_pool as workers
+from espnet2.gan_codec.bscodec.inference.streaming_codec import StreamDecoder, StreamEncoder
+
+from .chunked import push_all, relative, spread_codes
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def count(to, seen, name):
+    for i in range(to):
+        seen.append((name, i, torch.get_num_threads(), torch.is_grad_enabled()))
+        yield
+
+
+def test_all_jobs_end_and_each_keeps_its_order(two_threads):
+    for threads in (1, 2, 5):
+        seen = []
+        lengths = {"a": 5, "b": 1, "c": 0, "d": 3}
+        workers.run_jobs([count(n, seen, name) for name, n in lengths.items()], threads)
+        for name, length in lengths.items():
+            assert [i for n, i, *_ in seen if n == name] == list(range(length))
+        assert not any(grad for *_, grad in seen)
+        assert {n for _, _, n, _ in seen} == {2 if threads == 1 else 1}
+        assert torch.get_num_threads() == 2
+
+
+def test_an_error_reaches_the_caller_and_leaves_no_thread(two_threads):
+    def fail():
+        yield
+        raise KeyError("band")
+
+    before = threading.active_count()
+    with pytest.raises(KeyError, match="band"):
+        workers.run_jobs([count(3, [], "a"), fail(), count(3, [], "b")], 2)
+    assert threading.active_count() == before
+    assert torch.get_num_threads() == 2
+
+
+def test_a_second_caller_does_its_jobs_itself(two_threads):
+    seen = []
+
+    def other():
+        workers.run_jobs([count(2, seen, threading.get_ident())], 2)
+        yield
+
+    workers.run_jobs([other(), other()], 2)
+    assert len(seen) == 4
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("network", ["seanet", "spectral"])
+@pytest.mark.parametrize("inference", [False, True])
+def test_threads_change_no_code(make_codec, two_threads, network, inference):
+    codec = spread_codes(make_codec(network))
+    x = 0.3 * torch.randn(1, 40000)
+
+    def code():
+        encoder, decoder = StreamEncoder(codec), StreamDecoder(codec)
+        with torch.inference_mode(inference):
+            codes = push_all(encoder, x, 30000)
+            audio = push_all(decoder, codes, 90)
+        whole = codec.encode(x)
+        with torch.no_grad():
+            return codes, audio, whole, codec.decode(whole)[:, 0]
+
+    parallel = code()
+    torch.set_num_threads(1)
+    alone = code()
+    assert torch.equal(parallel[0], alone[0]) and torch.equal(parallel[2], alone[2])
+    assert torch.equal(parallel[0], parallel[2])
+    assert relative(parallel[1], alone[1]) < 1e-5 and relative(parallel[3], alone[3]) < 1e-5
