@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from benchmarks.run import QUICK, Plan, benchmark
     from benchmarks.systems import catalogue
     from benchmarks.table import report
-    from espnet2.gan_codec.bscodec.format.atomic import whole_file
+    from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 
     if args.threads < 1:
         raise ValueError(f"--threads {args.threads}: expected 1 or more")
@@ -91,10 +91,10 @@ def run(args: argparse.Namespace) -> int:
     if args.training:
         _say("training step", start)
         results.training = _training(Path(args.conf), args.threads)
-    with whole_file(out / "results.json") as temporary:
+    with atomic_write(out / "results.json") as temporary:
         temporary.write_text(results.to_json(), encoding="utf-8")
     text = report(results)
-    with whole_file(out / "table.md") as temporary:
+    with atomic_write(out / "table.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
     plot(results, out / "cost.png")
     print(text)

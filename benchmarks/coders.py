@@ -137,7 +137,7 @@ class Residual(WholeSignal):
         engine: run the two networks by their fast forms.
 
     Raises:
-        NotCovered: the engine has no fast form of them.
+        NotSupported: the engine has no fast form of them.
     """
 
     def __init__(self, generator: nn.Module, engine: bool) -> None:

@@ -15,7 +15,7 @@ from benchmarks.results import NAIVE, Results
 from benchmarks.systems import System
 from benchmarks.table import length
 from espnet2.gan_codec.bscodec.demo.facts import processor
-from espnet2.gan_codec.bscodec.inference.products import NotCovered
+from espnet2.gan_codec.bscodec.inference.products import NotSupported
 from espnet2.gan_codec.scoring.metrics.metric import UnavailableError
 
 
@@ -66,7 +66,7 @@ def benchmark(
             for direction in DIRECTIONS if system.inside else ():
                 results.costs += costs(system, direction, lengths, plan.limit, threads)
             left.append(system)
-        except (UnavailableError, NotCovered) as error:
+        except (UnavailableError, NotSupported) as error:
             results.left_out[system.name] = str(error)
             say(f"left out: {error}")
     coders = [(system, system.make()) for system in left]

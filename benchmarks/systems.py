@@ -107,7 +107,7 @@ def packaged() -> BSCodec:
 
 
 def residual(kind: str, config: Path, engine: bool) -> Coder:
-    """Build ESPnet's ``dac`` or ``encodec``. Raises NotCovered, if the engine is asked for."""
+    """Build ESPnet's ``dac`` or ``encodec``. Raises NotSupported, if the engine is asked for."""
     return Residual(_residual_generator(kind, config), engine)
 
 

@@ -38,11 +38,11 @@ def our_step(model: BSCodec, audio: torch.Tensor) -> None:
 
 def bf16_step(model: BSCodec, audio: torch.Tensor) -> None:
     """Our step with the networks in bfloat16, whose losses differ a little."""
-    model.use_bf16 = True
+    model.training_step.use_bf16 = True
     try:
         our_step(model, audio)
     finally:
-        model.use_bf16 = False
+        model.training_step.use_bf16 = False
 
 
 def uncached_step(model: BSCodec, audio: torch.Tensor) -> None:

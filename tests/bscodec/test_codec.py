@@ -12,7 +12,7 @@ from espnet2.gan_codec.bscodec import Codec
 from espnet2.gan_codec.bscodec.codec import CodecError, count_bands
 from espnet2.gan_codec.bscodec.format.audio import AudioError, resampled_length
 from espnet2.gan_codec.bscodec.format.bitstream import BitstreamError, EncodedAudio
-from espnet2.gan_codec.bscodec.inference import chunks as tiles
+from espnet2.gan_codec.bscodec.inference import chunks
 
 from .experiments import make_noise, write_experiment
 
@@ -88,7 +88,7 @@ def test_long_files_are_coded_in_pieces_with_the_codes_of_the_whole(
     codecs, network, tmp_path, monkeypatch
 ):
     for name in ("WAVEFORM_SECONDS", "SPECTRAL_SECONDS"):
-        monkeypatch.setattr(tiles, name, 0.2)
+        monkeypatch.setattr(chunks, name, 0.2)
     codec, audio = codecs[network], make_noise(70001)
     soundfile.write(tmp_path / "a.wav", audio, 24000, subtype="FLOAT")
     encoding, decoding = [], []
@@ -109,9 +109,9 @@ def test_long_files_are_coded_in_pieces_with_the_codes_of_the_whole(
 
 @pytest.mark.parametrize("size", [1, 7, 100])
 @pytest.mark.parametrize("blocks", [[5], [3, 0, 9], [100, 1, 250]])
-def test_tiles_keep_order_and_say_when_it_ends(size, blocks):
+def test_chunks_keep_order_and_say_when_it_ends(size, blocks):
     values = np.arange(sum(blocks))
-    parts = list(tiles.tiles(np.split(values, np.cumsum(blocks)[:-1]), size))
+    parts = list(chunks.chunked(np.split(values, np.cumsum(blocks)[:-1]), size))
     assert np.array_equal(np.concatenate([part for part, _ in parts]), values)
     assert [last for _, last in parts] == [False] * (len(parts) - 1) + [True]
     assert all(size <= len(part) < 2 * size for part, _ in parts[:-1])
@@ -269,19 +269,19 @@ def test_failed_files_leave_nothing(codec, tmp_path):
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory: 9 GB")])
 def test_lack_of_memory_is_one_line(codec, monkeypatch, error):
-    def encode(latents):
+    def encode(quantizer, latents):
         raise error
 
-    monkeypatch.setattr(codec.model.generator.quantizer, "encode", encode)
+    monkeypatch.setattr(codec.model.generator.backend, "encode", encode)
     with pytest.raises(CodecError, match="not enough memory to code 2 s of audio"):
         codec.encode(make_noise(48000), 24000)
 
 
 def test_errors_of_the_model_stay_what_they_are(codec, monkeypatch):
-    def encode(latents):
+    def encode(quantizer, latents):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(codec.model.generator.quantizer, "encode", encode)
+    monkeypatch.setattr(codec.model.generator.backend, "encode", encode)
     with pytest.raises(RuntimeError, match="a bug"):
         codec.encode(make_noise(), 24000)
 
@@ -308,7 +308,7 @@ def test_a_codec_that_only_encodes_keeps_its_codes_and_no_decoder(tmp_path, netw
     write_experiment(tmp_path, network)
     codec, audio = Codec.from_pretrained(str(tmp_path), "cpu"), make_noise(3000)
     expected = codec.encode(audio, 24000)
-    lean = Codec.from_pretrained(str(tmp_path), "cpu").only_encodes()
+    lean = Codec.from_pretrained(str(tmp_path), "cpu").drop_decoder()
     assert np.array_equal(lean.encode(audio, 24000).codes, expected.codes)
     assert lean.header(1) == codec.header(1)
     assert all(p.device.type == "meta" for p in lean.model.generator.decoders.parameters())

@@ -14,7 +14,7 @@ import soundfile
 import torch
 import yaml
 
-from espnet2.gan_codec.bscodec.training.checkpoints import whole_saves
+from espnet2.gan_codec.bscodec.training.checkpoints import atomic_checkpoints
 from espnet2.gan_codec.bscodec.training.samples import SECONDS, is_due, make_sample
 from espnet2.gan_codec.bscodec.training.trainer import check_skipping
 from tests.bscodec.conftest import tiny_conf
@@ -218,7 +218,7 @@ def in_child(function, *arguments):
 
 def save_beyond_the_limit(path, deadly):
     limit_files(100_000, deadly)
-    with whole_saves():
+    with atomic_checkpoints():
         if deadly:
             torch.save(big(1), path)
         with pytest.raises(OSError, match=f"File too large: '{path}'"):
@@ -234,21 +234,21 @@ def test_a_save_that_is_cut_off_leaves_the_old_file(tmp_path, deadly):
     assert torch.equal(torch.load(path)["x"], big()["x"])
     left = [path.name, f"{path.name}.part"] if deadly else [path.name]
     assert sorted(os.listdir(tmp_path)) == left
-    with whole_saves():
+    with atomic_checkpoints():
         torch.save(big(2), path)
     assert os.listdir(tmp_path) == [path.name]  # what was left behind is taken up
     assert torch.equal(torch.load(path)["x"], big(2)["x"])
 
 
 def test_the_checkpoint_waits_for_the_weights_of_its_epoch(tmp_path):
-    with whole_saves():
+    with atomic_checkpoints():
         torch.save(1, tmp_path / "checkpoint.pth")
         assert not (tmp_path / "checkpoint.pth").exists()
         torch.save(1, tmp_path / "1epoch.pth")
         assert sorted(os.listdir(tmp_path)) == ["1epoch.pth", "checkpoint.pth"]
         torch.save(2, tmp_path / "checkpoint.pth")
     assert torch.load(tmp_path / "checkpoint.pth") == 2  # nothing came after it
-    with pytest.raises(KeyError), whole_saves():
+    with pytest.raises(KeyError), atomic_checkpoints():
         torch.save(3, tmp_path / "checkpoint.pth")
         raise KeyError
     assert torch.load(tmp_path / "checkpoint.pth") == 2
@@ -257,13 +257,13 @@ def test_the_checkpoint_waits_for_the_weights_of_its_epoch(tmp_path):
 
 def test_torch_save_is_itself_again():
     before = torch.save
-    with whole_saves():
+    with atomic_checkpoints():
         assert torch.save is not before
         file = io.BytesIO()
         torch.save(7, file)
         assert torch.load(io.BytesIO(file.getvalue())) == 7
     assert torch.save is before
-    with pytest.raises(KeyError), whole_saves():
+    with pytest.raises(KeyError), atomic_checkpoints():
         raise KeyError
     assert torch.save is before
 

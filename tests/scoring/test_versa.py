@@ -19,7 +19,7 @@ from espnet2.gan_codec.scoring.metrics.metric import ScoringError
 from espnet2.gan_codec.scoring.versa import METRICS, Versa
 
 from .conftest import RATE, noisy, voice
-from .test_session import rows_of
+from .test_run import rows_of
 
 QUICK = ["--metrics", "MCD,PESQ,STOI,UTMOS,ViSQOL,SI-SDR", "--no-report"]
 CONF = Path(__file__).resolve().parents[2] / "conf"

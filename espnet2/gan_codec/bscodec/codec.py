@@ -26,7 +26,7 @@ from espnet2.gan_codec.bscodec.format.bitstream import BscReader, BscWriter, Enc
 from espnet2.gan_codec.bscodec.format.header import BscHeader
 from espnet2.gan_codec.bscodec.hub.checkpoint import LoadedModel, load_model
 from espnet2.gan_codec.bscodec.hub.resolver import DEFAULT_MODEL
-from espnet2.gan_codec.bscodec.inference.chunks import tile_frames, tiles
+from espnet2.gan_codec.bscodec.inference.chunks import chunk_frames, chunked
 from espnet2.gan_codec.bscodec.inference.streaming_codec import (
     StreamDecoder,
     StreamEncoder,
@@ -61,7 +61,7 @@ class Codec:
         """
         return cls(load_model(name, device))
 
-    def only_encodes(self) -> "Codec":
+    def drop_decoder(self) -> "Codec":
         """Give back the memory of the decoders, which this codec then has no more."""
         self.model.generator.decoders.to("meta")
         return self
@@ -193,20 +193,20 @@ class Codec:
         The codes are those of the whole signal, and memory does not grow with its length.
         """
         stream = self.stream_encoder(bands=num_bands)
-        for tile, last in tiles(blocks, tile_frames(self.model) * self.model.hop_length):
-            with _enough_memory((stream.taken + len(tile)) / self.sampling_rate):
-                yield stream.push(tile[None], last)[0].cpu().numpy()
+        for chunk, last in chunked(blocks, chunk_frames(self.model) * self.model.hop_length):
+            with _enough_memory((stream.num_samples_in + len(chunk)) / self.sampling_rate):
+                yield stream.push(chunk[None], last)[0].cpu().numpy()
 
     def decode_blocks(
         self, blocks: Iterable[np.ndarray], num_samples: int
     ) -> Iterator[np.ndarray]:
         """Decode (N, f) blocks of codes; yield float32 blocks of ``num_samples`` in total."""
         stream: StreamDecoder | None = None
-        for tile, last in tiles(blocks, tile_frames(self.model)):
-            stream = stream or self.stream_decoder(bands=len(tile))
-            left = num_samples - stream.given
+        for chunk, last in chunked(blocks, chunk_frames(self.model)):
+            stream = stream or self.stream_decoder(bands=len(chunk))
+            left = num_samples - stream.num_samples_out
             with _enough_memory(num_samples / self.sampling_rate):
-                yield stream.push(tile[None], last)[0, :left].float().cpu().numpy()
+                yield stream.push(chunk[None], last)[0, :left].float().cpu().numpy()
 
     def stream_encoder(self, batch: int = 1, bands: int | None = None) -> StreamEncoder:
         """Return a stream that takes samples (batch, n) at the model's rate and gives codes."""

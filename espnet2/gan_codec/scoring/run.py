@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from espnet2.gan_codec.bscodec.format.atomic import whole_file
+from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.scoring import tables, workers
 from espnet2.gan_codec.scoring.inputs import domain_of, read_recordings
 from espnet2.gan_codec.scoring.journal import Journal
@@ -176,7 +176,7 @@ def load_all(names: tuple[str, ...], options: Options) -> dict[str, Metric]:
 
 def write(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 

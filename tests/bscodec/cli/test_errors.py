@@ -114,12 +114,12 @@ def test_closed_pipe_is_no_error():
 def test_terminated_run_leaves_nothing():
     code = """
 import sys, time
-from espnet2.gan_codec.bscodec.format.atomic import whole_file
+from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.cli import info
 from espnet2.bin.bscodec import main
 
 def run(args):
-    with whole_file("a.bsc") as temporary:
+    with atomic_write("a.bsc") as temporary:
         temporary.touch()
         print("ready", flush=True)
         time.sleep(60)

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espnet2.gan_codec.bscodec.format import atomic as files
-from espnet2.gan_codec.bscodec.format import bitstream
+from espnet2.gan_codec.bscodec.format import atomic, bitstream
 from espnet2.gan_codec.bscodec.format.bitstream import BscReader, BscWriter, EncodedAudio
 from espnet2.gan_codec.bscodec.format.header import BitstreamError, BscHeader
 
@@ -329,7 +328,7 @@ class FullDisk:
 @pytest.mark.parametrize("room", [0, 60, 2000])
 def test_full_disk_leaves_nothing(tmp_path, monkeypatch, room):
     encoded = make_encoded(24000 * 25)
-    monkeypatch.setattr(files, "open", lambda *args: FullDisk(open(*args), room), raising=False)
+    monkeypatch.setattr(atomic, "open", lambda *args: FullDisk(open(*args), room), raising=False)
     with pytest.raises(OSError, match="No space left"):
         encoded.save(tmp_path / "a.bsc")
     assert os.listdir(tmp_path) == []

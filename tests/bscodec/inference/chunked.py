@@ -1,15 +1,15 @@
-"""Signals in pieces, and codecs whose codes differ from frame to frame."""
+"""Signals in chunks, and codecs whose codes differ from frame to frame."""
 
 import torch
 
 from espnet2.gan_codec.bscodec.model.quantizers.simvq import principal_map
 
 
-def push_all(stream, x, size):
-    """Push ``x`` (B, C, n) by pieces of ``size`` and put together what comes out."""
-    pieces = list(x.split(size, dim=-1))
-    ends = [False] * (len(pieces) - 1) + [True]
-    return torch.cat([stream.push(p, e) for p, e in zip(pieces, ends, strict=True)], dim=-1)
+def push_chunks(stream, x, size):
+    """Push ``x`` (B, C, n) by chunks of ``size`` and put together what comes out."""
+    chunks = list(x.split(size, dim=-1))
+    ends = [False] * (len(chunks) - 1) + [True]
+    return torch.cat([stream.push(p, e) for p, e in zip(chunks, ends, strict=True)], dim=-1)
 
 
 def relative(a, b):

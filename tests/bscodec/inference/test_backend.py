@@ -8,7 +8,7 @@ import torch
 from espnet2.gan_codec.bscodec.inference.fast_seanet import FastDecoder, FastEncoder
 from espnet2.gan_codec.bscodec.inference.streaming_codec import StreamDecoder, StreamEncoder
 
-from .chunked import push_all, relative, spread_codes
+from .chunked import push_chunks, relative, spread_codes
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_everything_else_takes_the_modules(codec, fast_runs):
 def test_compilers_see_the_modules(make_codec, fast_runs):
     generator = make_codec(encdec_ratios=[2], encdec_lstm=0).generator
     network, x = generator.encoders[0], 0.3 * torch.randn(1, 1, 100)
-    compiled = torch.compile(generator.engine.run, backend="eager")
+    compiled = torch.compile(generator.backend.run, backend="eager")
     with torch.no_grad():
         assert relative(compiled([network], [x], 50)[0], network(x)) < 1e-5
     assert not fast_runs
@@ -80,8 +80,8 @@ def test_streams_keep_their_precision_under_autocast(make_codec):
         x = 0.3 * torch.randn(1, 5000)
         codes = codec.encode(x)
         with torch.autocast("cpu", torch.bfloat16):
-            assert torch.equal(push_all(StreamEncoder(codec), x, 900), codes)
-            assert push_all(StreamDecoder(codec), codes, 4).dtype == torch.float32
+            assert torch.equal(push_chunks(StreamEncoder(codec), x, 900), codes)
+            assert push_chunks(StreamDecoder(codec), codes, 4).dtype == torch.float32
 
 
 def test_copies_start_afresh_and_new_weights_are_noticed(codec, make_codec):
@@ -102,10 +102,10 @@ def test_settings_without_a_fast_form_still_stream(make_codec, fast_runs):
     codes = codec.encode(x)
     encoder = StreamEncoder(codec, 2)
     assert encoder.lookahead is None and StreamDecoder(codec).lookahead is None
-    assert torch.equal(push_all(encoder, x, 1500), codes)
+    assert torch.equal(push_chunks(encoder, x, 1500), codes)
     with torch.no_grad():
         audio = codec.decode(codes)[:, 0]
-    assert relative(push_all(StreamDecoder(codec, 2), codes, 5), audio) < 1e-5
+    assert relative(push_chunks(StreamDecoder(codec, 2), codes, 5), audio) < 1e-5
     assert not fast_runs
 
 
@@ -116,7 +116,7 @@ def test_settings_that_have_one_stream_exactly(make_codec, lstm, causal):
     codec = spread_codes(make_codec(**changes))
     x = 0.3 * torch.randn(1, 5000)
     codes = codec.encode(x)
-    assert torch.equal(push_all(StreamEncoder(codec), x, 77), codes)
+    assert torch.equal(push_chunks(StreamEncoder(codec), x, 77), codes)
     with torch.no_grad():
         audio = codec.decode(codes)[:, 0]
-    assert relative(push_all(StreamDecoder(codec), codes, 1), audio) < 1e-5
+    assert relative(push_chunks(StreamDecoder(codec), codes, 1), audio) < 1e-5

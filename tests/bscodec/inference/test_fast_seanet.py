@@ -1,4 +1,4 @@
-"""The fast SEANet equals ESPnet's, whole and in pieces, whatever its settings and the lengths."""
+"""The fast SEANet equals ESPnet's, whole and in chunks, whatever its settings and the lengths."""
 
 import copy
 
@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from espnet2.gan_codec.bscodec.inference.fast_seanet import FastDecoder, FastEncoder
-from espnet2.gan_codec.bscodec.inference.products import NotCovered
+from espnet2.gan_codec.bscodec.inference.products import NotSupported
 from espnet2.gan_codec.bscodec.inference.stream import load_state, pick_rows, save_state
 from espnet2.gan_codec.shared.decoder.seanet import SEANetDecoder
 from espnet2.gan_codec.shared.encoder.seanet import SEANetEncoder
 
-from .chunked import push_all, relative
+from .chunked import push_chunks, relative
 
 EXACT = 1e-10  # of float64; a wrong sample anywhere is at 1e-3 or more
 SNAKE = {"activation": "Snake", "activation_params": {}}
@@ -73,8 +73,8 @@ def test_pieces_equal_the_whole(shape, changes):
         for length in (1, 2, 5, 9, 17, 30, 80):
             whole = module(x[..., :length])
             for size in (1, 3, 8, 20):
-                pieces = push_all(fast.stream(2), x[..., :length], size)
-                assert relative(pieces, whole) < EXACT, (length, size)
+                chunks = push_chunks(fast.stream(2), x[..., :length], size)
+                assert relative(chunks, whole) < EXACT, (length, size)
 
 
 @torch.no_grad()
@@ -94,7 +94,7 @@ def test_an_end_without_samples_and_pieces_of_nothing():
 def test_a_decoder_ends_with_its_final_activation():
     module = build(SEANetDecoder, final_activation="Tanh")
     x = torch.randn(1, 6, 20, dtype=torch.float64)
-    assert relative(push_all(FastDecoder(module).stream(1), x, 3), module(x)) < EXACT
+    assert relative(push_chunks(FastDecoder(module).stream(1), x, 3), module(x)) < EXACT
 
 
 @torch.no_grad()
@@ -102,7 +102,7 @@ def test_a_causal_decoder_may_trim_on_both_sides():
     for ratio in (0.0, 0.3, 1.0):
         module = build(SEANetDecoder, causal=True, trim_right_ratio=ratio)
         x = torch.randn(1, 6, 20, dtype=torch.float64)
-        assert relative(push_all(FastDecoder(module).stream(1), x, 3), module(x)) < EXACT
+        assert relative(push_chunks(FastDecoder(module).stream(1), x, 3), module(x)) < EXACT
 
 
 @torch.no_grad()
@@ -114,13 +114,13 @@ def test_several_audio_channels_and_long_lstm_pieces():
         module = build(plain, channels=2, **SNAKE)
         x = torch.randn(3, channels, 400, dtype=torch.float64)
         for size in (7, 150, 400):  # by single LSTM steps, and many at once
-            assert relative(push_all(fast(module).stream(3), x, size), module(x)) < EXACT
+            assert relative(push_chunks(fast(module).stream(3), x, size), module(x)) < EXACT
 
 
 @torch.no_grad()
-def test_a_long_signal_is_run_in_tiles(monkeypatch):
+def test_a_long_signal_is_run_in_chunks(monkeypatch):
     for module, fast, x in pairs(**SNAKE):
-        monkeypatch.setattr(type(fast), "tile", 30)
+        monkeypatch.setattr(type(fast), "chunk", 30)
         assert relative(fast(x), module(x)) < EXACT
 
 
@@ -134,8 +134,8 @@ def test_outputs_come_as_soon_as_they_are_determined(shape, causal):
         given = 0
         for taken in range(1, 120):
             given += stream.push(torch.randn(1, channels, 1, dtype=torch.float64)).shape[2]
-            assert stream.needed(given) <= taken or not given
-            assert taken < stream.needed(given + 1)
+            assert stream.inputs_for(given) <= taken or not given
+            assert taken < stream.inputs_for(given + 1)
 
 
 @torch.no_grad()
@@ -236,14 +236,14 @@ def test_the_older_weight_norm_is_folded_too():
     ],
 )
 def test_other_settings_are_not_covered(changes):
-    with pytest.raises(NotCovered):
+    with pytest.raises(NotSupported):
         FastEncoder(build(SEANetEncoder, **changes))
-    with pytest.raises(NotCovered):
+    with pytest.raises(NotSupported):
         FastDecoder(build(SEANetDecoder, **changes))
 
 
 def test_other_modules_are_not_covered():
-    with pytest.raises(NotCovered, match="expected SEANetEncoder, got SEANetDecoder"):
+    with pytest.raises(NotSupported, match="expected SEANetEncoder, got SEANetDecoder"):
         FastEncoder(build(SEANetDecoder))
-    with pytest.raises(NotCovered, match="float16"):
+    with pytest.raises(NotSupported, match="float16"):
         FastEncoder(build(SEANetEncoder, dtype=torch.float16))

@@ -9,7 +9,7 @@ from espnet2.gan_codec.bscodec.inference.fast_seanet import FastDecoder, FastEnc
 from espnet2.gan_codec.shared.decoder.seanet import SEANetDecoder
 from espnet2.gan_codec.shared.encoder.seanet import SEANetEncoder
 
-from .chunked import push_all
+from .chunked import push_chunks
 
 SNAKE = {"activation": "Snake", "activation_params": {}}
 SMALL = {"dimension": 64, "n_filters": 8, "ratios": [8, 5, 4, 2], "residual_kernel_size": 7}
@@ -43,7 +43,7 @@ def test_rounding(settings):
         exact = copy.deepcopy(module).double()(x.double())
         plain = error(module(x), exact)
         assert error(fast(x), exact) < max(1.5 * plain, 2e-7)
-        assert error(push_all(fast.stream(1), x, size), exact) < max(1.5 * plain, 2e-7)
+        assert error(push_chunks(fast.stream(1), x, size), exact) < max(1.5 * plain, 2e-7)
 
 
 @pytest.mark.parametrize("settings", SIZES)
@@ -53,7 +53,7 @@ def test_codes(settings):
     module = SEANetEncoder(**settings).eval()
     fast = FastEncoder(module)
     audio = 0.3 * torch.randn(1, 1, 300 * 320)
-    whole, pieces = fast(audio), push_all(fast.stream(1), audio, 10007)
+    whole, chunks = fast(audio), push_chunks(fast.stream(1), audio, 10007)
     plain = module(audio)
 
     # random networks give nearly the same latents for all frames: whiten them
@@ -68,4 +68,4 @@ def test_codes(settings):
 
     assert len(codes(plain).unique()) > 150  # of 300 frames
     assert torch.equal(codes(whole), codes(plain))
-    assert torch.equal(codes(pieces), codes(plain))
+    assert torch.equal(codes(chunks), codes(plain))

@@ -1,4 +1,4 @@
-"""Filterbanks in pieces equal the filterbanks on the whole, for all lengths and pieces."""
+"""Filterbanks in chunks equal the filterbanks on the whole, for all lengths and chunks."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from espnet2.gan_codec.bscodec.inference.filterbank_streams import (
     synthesis_stream,
 )
 
-from .chunked import push_all, relative
+from .chunked import push_chunks, relative
 
 BANDS = [(0, 2000), (2000, 4000), (4000, 12000)]
 # around every number of frames up to three, and around the published tail's healthy residue
@@ -26,7 +26,7 @@ def check_analysis(bank, length, size, batch=2):
     x = torch.randn(batch, 1, length)
     whole = torch.cat(bank.analysis(x), dim=1)
     stream = analysis_stream(bank, batch, len(bank.channels))
-    assert relative(push_all(stream, x, size), whole) < 1e-5
+    assert relative(push_chunks(stream, x, size), whole) < 1e-5
 
 
 @pytest.mark.parametrize("size", [100, 1000, 1024, 3000, 10**6])
@@ -56,7 +56,7 @@ def test_synthesis(make_codec, network, size, count):
     bands = [torch.randn(2, channels, 21) for channels in bank.channels[:count]]
     whole = bank.synthesis(bands)
     stream = synthesis_stream(bank, 2, count)
-    assert relative(push_all(stream, torch.cat(bands, dim=1), size), whole) < 1e-5
+    assert relative(push_chunks(stream, torch.cat(bands, dim=1), size), whole) < 1e-5
 
 
 @pytest.mark.parametrize("network", ["seanet", "spectral"])
@@ -78,9 +78,12 @@ def test_nothing_is_held_back(make_codec, network):
     x = torch.randn(1, 1, 5000)
     for sample in x.split(1, dim=2):
         given += stream.push(sample).shape[2]
-        assert stream.needed(given) <= stream.taken < stream.needed(given + 1) or not given
+        assert (
+            stream.inputs_for(given) <= stream.num_samples_in < stream.inputs_for(given + 1)
+            or not given
+        )
     for end in (2500, 3500):
-        out = push_all(analysis_stream(bank, 1, 1), x[..., :end], 10**6)
+        out = push_chunks(analysis_stream(bank, 1, 1), x[..., :end], 10**6)
         stream = analysis_stream(bank, 1, 1)
         sure = stream.push(x[..., :end])
         other = bank.analysis(torch.cat([x[..., :end], torch.randn(1, 1, 999)], dim=2))[0]

@@ -1,12 +1,12 @@
-"""The coarse search finds the nearest codes, and its error bound holds."""
+"""The prefiltered search finds the nearest codes, and its error bound holds."""
 
 import pytest
 import torch
 
-from espnet2.gan_codec.bscodec.inference import prefilter_search as coarse
-from espnet2.gan_codec.bscodec.inference.prefilter_search import CoarseCodebook
+from espnet2.gan_codec.bscodec.inference.backend import FastBackend
+from espnet2.gan_codec.bscodec.inference.prefilter_search import MIN_CODES, PrefilteredCodebook
 from espnet2.gan_codec.bscodec.model.quantizers.search import nearest_codes
-from espnet2.gan_codec.bscodec.model.quantizers.simvq import SimVQ
+from espnet2.gan_codec.bscodec.model.quantizers.simvq import BandSimVQ
 
 SIZE, DIM, DEPTH = 20000, 16, 48
 
@@ -43,7 +43,7 @@ def exact_scores(queries, codebook, norms):
 def test_it_finds_the_exact_maxima(case):
     queries, codebook, norms = random_case(**CASES[case])
     scores = exact_scores(queries, codebook, norms)
-    found = CoarseCodebook(codebook, norms).nearest(queries)
+    found = PrefilteredCodebook(codebook, norms).nearest(queries)
     reached = scores.gather(1, found[:, None])[:, 0]
     sizes = queries.double().norm(dim=1) * codebook.norm(dim=1).max() + norms.max()
     slack = 1e-14 * sizes  # float64's last digits
@@ -57,9 +57,9 @@ def awkward():
 
 
 @pytest.mark.parametrize("case", [*CASES, "awkward"])
-def test_no_coarse_score_is_off_by_more_than_the_bound(case):
+def test_no_prefilter_score_is_off_by_more_than_the_bound(case):
     queries, codebook, norms = awkward() if case == "awkward" else random_case(**CASES[case])
-    table, scores = CoarseCodebook(codebook, norms), exact_scores(queries, codebook, norms)
+    table, scores = PrefilteredCodebook(codebook, norms), exact_scores(queries, codebook, norms)
     best = scores.max(dim=1).values
     bound = table.bound(queries, best)
     # without the last rounding, which keeps the sign
@@ -76,36 +76,38 @@ def test_no_coarse_score_is_off_by_more_than_the_bound(case):
 def test_many_equal_codes_are_one_code():
     queries, codebook, norms = random_case()
     exact = exact_scores(queries, codebook[:500], norms[:500]).argmax(dim=1)
-    repeated = CoarseCodebook(codebook[:500].repeat(40, 1), norms[:500].repeat(40))
+    repeated = PrefilteredCodebook(codebook[:500].repeat(40, 1), norms[:500].repeat(40))
     assert torch.equal(repeated.nearest(queries) % 500, exact)
-    same = CoarseCodebook(codebook[:1].repeat(SIZE, 1), norms[:1].repeat(SIZE))
+    same = PrefilteredCodebook(codebook[:1].repeat(SIZE, 1), norms[:1].repeat(SIZE))
     assert same.nearest(queries).max() < SIZE
 
 
 def test_what_is_no_number_is_no_nearest_code_either():
     queries, codebook, norms = random_case()
     queries[5] = torch.nan
-    found = CoarseCodebook(codebook, norms).nearest(queries)
+    found = PrefilteredCodebook(codebook, norms).nearest(queries)
     assert torch.equal(found, nearest_codes(queries, codebook, norms))
 
 
-def test_simvq_uses_it_only_where_it_may(monkeypatch):
+def test_the_backend_uses_it_only_where_it_may(monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
     calls = []
-    search = CoarseCodebook.nearest
+    search = PrefilteredCodebook.nearest
     monkeypatch.setattr(
-        CoarseCodebook, "nearest", lambda self, q: calls.append(len(q)) or search(self, q)
+        PrefilteredCodebook, "nearest", lambda self, q: calls.append(len(q)) or search(self, q)
     )
     torch.manual_seed(0)
-    layer = SimVQ(4 * coarse.FEWEST_CODES, 8, 24).eval()
+    quantizer, backend = BandSimVQ([4 * MIN_CODES], 8, 24).eval(), FastBackend()
     x = torch.randn(2, 24, 60)
-    codes = layer.encode(x)
+    codes = backend.encode(quantizer, [x])
     assert calls == [120]
-    assert torch.equal(layer.train().encode(x), codes)
-    assert torch.equal(layer.eval().double().encode(x.double()), codes)
-    layer.float().encode(x[:1, :, :9])
-    assert calls == [120]
-    with torch.no_grad():
-        layer.code_transform.weight.neg_()  # made anew for other weights
-    assert torch.equal(layer.encode(-x), codes)
+    assert torch.equal(backend.encode(quantizer, [x]), codes)
+    assert torch.equal(quantizer.encode([x]), codes)
+    assert torch.equal(backend.encode(quantizer.train(), [x]), codes)
+    assert torch.equal(backend.encode(quantizer.eval().double(), [x.double()]), codes)
+    backend.encode(quantizer.float(), [x[:1, :, :9]])
     assert calls == [120, 120]
+    with torch.no_grad():
+        quantizer.layers[0].code_transform.weight.neg_()  # prepared again for other weights
+    assert torch.equal(backend.encode(quantizer, [-x]), codes)
+    assert calls == [120, 120, 120]

@@ -1,4 +1,4 @@
-"""Streams of a whole codec: the codes and the audio of the whole, whatever the pieces."""
+"""Streams of a whole codec: the codes and the audio of the whole, whatever the chunks."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from espnet2.gan_codec.bscodec.inference.streaming_codec import (
 )
 from tests.bscodec.conftest import tiny_conf
 
-from .chunked import push_all, relative, spread_codes
+from .chunked import push_chunks, relative, spread_codes
 
 NETWORKS = ["seanet", "spectral"]
 LENGTHS = {
@@ -31,7 +31,7 @@ def codec(request):
 
 
 def encode_pieces(codec, x, size, **kwargs):
-    return push_all(StreamEncoder(codec, len(x), **kwargs), x, size)
+    return push_chunks(StreamEncoder(codec, len(x), **kwargs), x, size)
 
 
 def noise(length, batch=1, seed=0):
@@ -55,7 +55,7 @@ def test_pieces_give_the_codes_and_audio_of_the_whole(codec, size, request):
         with torch.no_grad():
             audio = codec.decode(codes)[:, 0]
         stream = StreamDecoder(codec, 2)
-        assert relative(push_all(stream, codes, max(1, size // 320)), audio) < 1e-5
+        assert relative(push_chunks(stream, codes, max(1, size // 320)), audio) < 1e-5
 
 
 @pytest.mark.parametrize("codec", NETWORKS, indirect=True)
@@ -109,9 +109,9 @@ def test_one_stream_of_a_batch_can_go_on_alone(codec):
 def test_codes_come_with_the_sample_that_the_lookahead_names(codec):
     encoder, given, waits = StreamEncoder(codec), 0, []
     for t in range(24):  # the STFT's blocks and the frames meet again after 16
-        needed = encoder.needed(t + 1)
-        if needed > encoder.taken:
-            given += encoder.push(noise(needed - 1 - encoder.taken, seed=t)).shape[2]
+        needed = encoder.inputs_for(t + 1)
+        if needed > encoder.num_samples_in:
+            given += encoder.push(noise(needed - 1 - encoder.num_samples_in, seed=t)).shape[2]
             assert given <= t
             given += encoder.push(noise(1, seed=t)).shape[2]
         assert given > t
@@ -124,9 +124,11 @@ def test_samples_come_with_the_frame_that_the_lookahead_names(codec):
     decoder, waits = StreamDecoder(codec), []
     for frame in range(40):
         decoder.push(torch.zeros(1, codec.num_bands, 1, dtype=torch.long))
-        waits.append(frame + 1 - decoder.given // decoder.hop_length)
-        assert frame + 1 < decoder.needed(decoder.given + 1)
-        assert not decoder.given or decoder.needed(decoder.given) <= frame + 1
+        waits.append(frame + 1 - decoder.num_samples_out // decoder.hop_length)
+        assert frame + 1 < decoder.inputs_for(decoder.num_samples_out + 1)
+        assert (
+            not decoder.num_samples_out or decoder.inputs_for(decoder.num_samples_out) <= frame + 1
+        )
     assert max(waits) == decoder.lookahead
 
 
@@ -150,7 +152,7 @@ def test_bands_by_choice(codec):
     assert torch.equal(encode_pieces(codec, x, 900, bands=1), codes[:, :1])
     with torch.no_grad():
         audio = codec.decode(codes, bands=1)[:, 0]
-    assert relative(push_all(StreamDecoder(codec, bands=1), codes, 5), audio) < 1e-5
+    assert relative(push_chunks(StreamDecoder(codec, bands=1), codes, 5), audio) < 1e-5
 
 
 @pytest.mark.parametrize("codec", NETWORKS, indirect=True)

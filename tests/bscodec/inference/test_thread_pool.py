@@ -5,10 +5,10 @@ import threading
 import pytest
 import torch
 
-from espnet2.gan_codec.bscodec.inference import thread_pool as workers
+from espnet2.gan_codec.bscodec.inference import thread_pool
 from espnet2.gan_codec.bscodec.inference.streaming_codec import StreamDecoder, StreamEncoder
 
-from .chunked import push_all, relative, spread_codes
+from .chunked import push_chunks, relative, spread_codes
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_all_jobs_end_and_each_keeps_its_order(two_threads):
     for threads in (1, 2, 5):
         seen = []
         lengths = {"a": 5, "b": 1, "c": 0, "d": 3}
-        workers.run_jobs([count(n, seen, name) for name, n in lengths.items()], threads)
+        thread_pool.run_jobs([count(n, seen, name) for name, n in lengths.items()], threads)
         for name, length in lengths.items():
             assert [i for n, i, *_ in seen if n == name] == list(range(length))
         assert not any(grad for *_, grad in seen)
@@ -44,7 +44,7 @@ def test_an_error_reaches_the_caller_and_leaves_no_thread(two_threads):
 
     before = threading.active_count()
     with pytest.raises(KeyError, match="band"):
-        workers.run_jobs([count(3, [], "a"), fail(), count(3, [], "b")], 2)
+        thread_pool.run_jobs([count(3, [], "a"), fail(), count(3, [], "b")], 2)
     assert threading.active_count() == before
     assert torch.get_num_threads() == 2
 
@@ -53,10 +53,10 @@ def test_a_second_caller_does_its_jobs_itself(two_threads):
     seen = []
 
     def other():
-        workers.run_jobs([count(2, seen, threading.get_ident())], 2)
+        thread_pool.run_jobs([count(2, seen, threading.get_ident())], 2)
         yield
 
-    workers.run_jobs([other(), other()], 2)
+    thread_pool.run_jobs([other(), other()], 2)
     assert len(seen) == 4
     assert torch.get_num_threads() == 2
 
@@ -70,8 +70,8 @@ def test_threads_change_no_code(make_codec, two_threads, network, inference):
     def code():
         encoder, decoder = StreamEncoder(codec), StreamDecoder(codec)
         with torch.inference_mode(inference):
-            codes = push_all(encoder, x, 30000)
-            audio = push_all(decoder, codes, 90)
+            codes = push_chunks(encoder, x, 30000)
+            audio = push_chunks(decoder, codes, 90)
         whole = codec.encode(x)
         with torch.no_grad():
             return codes, audio, whole, codec.decode(whole)[:, 0]

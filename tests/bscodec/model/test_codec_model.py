@@ -184,10 +184,10 @@ def test_partial_checkpoints_are_refused_even_when_not_strict(make_codec):
 
 
 def test_monitor_measures_and_warns(make_codec, caplog):
-    from espnet2.gan_codec.bscodec.training import codebook_statistics as monitor
+    from espnet2.gan_codec.bscodec.training import codebook_statistics
 
-    watch = monitor.CodebookMonitor([8, 512])
-    for _ in range(monitor.WARN_EVERY):
+    watch = codebook_statistics.CodebookStatistics([8, 512])
+    for _ in range(codebook_statistics.WARN_EVERY):
         watch.update([torch.arange(8).view(1, 8), torch.zeros(1, 8, dtype=torch.long)])
     stats = watch.stats()
     assert stats["usage_band0"] == 1 and abs(stats["perplexity_band0"] - 8) < 1e-3

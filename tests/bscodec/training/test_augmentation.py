@@ -8,7 +8,7 @@ import torch
 from espnet2.gan_codec.bscodec import BSCodec
 from espnet2.gan_codec.bscodec.model.config import ConfigError
 from espnet2.gan_codec.bscodec.training.augmentation import (
-    Augment,
+    Augmentation,
     _Draw,
     change_gain,
     change_speed,
@@ -103,7 +103,7 @@ def test_tones_are_bounded_and_not_all_alike():
 
 
 def test_a_batch_is_changed_by_the_seed_and_keeps_its_type():
-    x, augment = 0.1 * torch.randn(16, 12000), Augment({"length": 8000}, FS)
+    x, augment = 0.1 * torch.randn(16, 12000), Augmentation({"length": 8000}, FS)
     torch.manual_seed(3)
     first = augment(x)
     torch.manual_seed(3)
@@ -113,7 +113,7 @@ def test_a_batch_is_changed_by_the_seed_and_keeps_its_type():
 
 
 def test_both_turns_of_a_step_hear_the_same():
-    x, augment = 0.1 * torch.randn(4, 8000), Augment({"length": 6000, "speed": [1, 1.3]}, FS)
+    x, augment = 0.1 * torch.randn(4, 8000), Augmentation({"length": 6000, "speed": [1, 1.3]}, FS)
     first = augment.of_batch(x)
     assert augment.of_batch(x) is first
     x.mul_(0.5)  # another batch in the same memory
@@ -123,13 +123,13 @@ def test_both_turns_of_a_step_hear_the_same():
 
 def test_with_all_chances_at_zero_only_the_level_changes():
     x = 0.1 * torch.randn(4, 8000)
-    y = Augment({"length": 8000, "gain": [-6, -6], **OFF}, FS)(x)
+    y = Augmentation({"length": 8000, "gain": [-6, -6], **OFF}, FS)(x)
     assert torch.allclose(y, x * 10 ** (-6 / 20), atol=1e-6)
 
 
 def test_chunks_that_are_too_short_say_how_long_they_should_be():
     with pytest.raises(ValueError, match="10000 samples .* at least 10800"):
-        Augment({"length": 8000}, FS)(torch.zeros(1, 10000))
+        Augmentation({"length": 8000}, FS)(torch.zeros(1, 10000))
 
 
 @pytest.mark.parametrize(
@@ -146,14 +146,16 @@ def test_chunks_that_are_too_short_say_how_long_they_should_be():
 )
 def test_a_wrong_setting_is_named(params, message):
     with pytest.raises(ConfigError, match=message) as error:
-        Augment(params, FS)
+        Augmentation(params, FS)
     assert "\n" not in str(error.value)
 
 
 def test_a_model_changes_its_audio_in_training_only():
     model = BSCodec(**tiny_conf(augment_params={"length": 2000}))
     seen = []
-    model._generator_turn = lambda audio: seen.append(audio.shape[-1]) or (audio.sum(), {})
+    model.training_step._generator_step = lambda model, audio: (
+        seen.append(audio.shape[-1]) or (audio.sum(), {})
+    )
     model.train()(torch.zeros(2, 3000))
     model.eval()(torch.zeros(2, 3000))
     assert seen == [2000, 3000]

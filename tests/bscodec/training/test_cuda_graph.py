@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from espnet2.gan_codec.bscodec.model.config import ConfigError
-from espnet2.gan_codec.bscodec.training.cuda_graph import GraphedTurn
+from espnet2.gan_codec.bscodec.training.cuda_graph import GraphedStep
 
 ALONE = {"lambda_adv": 0.0, "lambda_feat_match": 0.0}  # without a discriminator
 
@@ -70,11 +70,12 @@ def assert_equal_training(plain, graphed, prepare, tolerance):
 
 def test_gradients_taken_beforehand_train_alike(make_codec, monkeypatch):
     # without a GPU what is replayed is the turn itself
-    monkeypatch.setattr(GraphedTurn, "_capture", lambda turn: turn._run)
+    monkeypatch.setattr(GraphedStep, "_capture", lambda step: step._run)
 
     def prepare(model, audio):
-        model._graphed = GraphedTurn(model, audio)
-        monkeypatch.setattr(model, "_replays", lambda x: x.shape == audio.shape)
+        step = model.training_step
+        step.graphed = GraphedStep(model, audio, step.augmentation, step.use_bf16)
+        monkeypatch.setattr(step, "_is_graphed", lambda model, x: x.shape == audio.shape)
 
     plain, graphed = make(make_codec), make(make_codec)
     assert_equal_training(plain, graphed, prepare, 1e-5)
@@ -85,13 +86,13 @@ def test_gradients_taken_beforehand_train_alike(make_codec, monkeypatch):
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("use_bf16", [False, True])
-def test_a_graphed_turn_on_a_gpu_is_the_plain_one(make_codec, use_bf16, monkeypatch):
+def test_a_graphed_step_on_a_gpu_is_the_plain_one(make_codec, use_bf16, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     plain = make(make_codec, use_bf16=use_bf16).cuda()
     graphed = make(make_codec, use_bf16=use_bf16, use_cuda_graph=True).cuda()
     tolerance = 0.02 if use_bf16 else 1e-3
     assert_equal_training(plain, graphed, nothing, tolerance)
-    assert graphed._graphed is not None
+    assert graphed.training_step.graphed is not None
 
 
 @pytest.mark.cuda

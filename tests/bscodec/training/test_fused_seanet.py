@@ -5,7 +5,7 @@ import torch
 
 from espnet2.gan_codec.bscodec.model.config import GeneratorConfig
 from espnet2.gan_codec.bscodec.model.networks.seanet import seanet_decoder, seanet_encoder
-from espnet2.gan_codec.bscodec.training import fused_seanet as seanet
+from espnet2.gan_codec.bscodec.training import fused_seanet
 from espnet2.gan_codec.bscodec.training.convolution import Convolution, TransposedConvolution
 from espnet2.gan_codec.bscodec.training.fused_snake import SnakeConv
 from tests.bscodec.conftest import TINY_SEANET, close, gradients
@@ -52,9 +52,9 @@ def test_seanet_runs_as_its_modules_do(name, length):
     config = GeneratorConfig.from_dict(TINY_SEANET | VARIANTS_OF_SEANET[name], 24000)
     x = torch.randn(2, 1, length).double()
     for network in (seanet_encoder(config).double(), seanet_decoder(config).double()):
-        assert seanet.covers(network, x)
+        assert fused_seanet.supports(network, x)
         results = []
-        for function in (network, lambda x, network=network: seanet.run(network, x)):
+        for function in (network, lambda x, network=network: fused_seanet.run(network, x)):
             x_in = x.clone().requires_grad_()
             y = function(x_in)
             y.square().sum().backward()
@@ -82,4 +82,4 @@ def test_seanet_keeps_half_of_what_its_modules_keep():
         assert y.requires_grad
         return sum(storage.nbytes() for storage in storages.values())
 
-    assert kept(lambda x: seanet.run(encoder, x)) < kept(encoder) / 2
+    assert kept(lambda x: fused_seanet.run(encoder, x)) < kept(encoder) / 2

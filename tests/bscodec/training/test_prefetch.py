@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from espnet2.gan_codec.bscodec.training.prefetch import Ahead
+from espnet2.gan_codec.bscodec.training.prefetch import PrefetchIterFactory
 
 
 class Factory:
@@ -19,7 +19,7 @@ def numbered(epoch, shuffle=None):
 
 
 def test_all_batches_come_in_order():
-    batches = Ahead(Factory(numbered)).build_iter(4)
+    batches = PrefetchIterFactory(Factory(numbered)).build_iter(4)
     with pytest.raises(TypeError):
         len(batches)
     got = list(batches)
@@ -29,7 +29,7 @@ def test_all_batches_come_in_order():
 
 def test_the_length_is_the_sources():
     source = list(numbered(1))
-    assert len(Ahead(Factory(lambda epoch, shuffle: source)).build_iter(1)) == 20
+    assert len(PrefetchIterFactory(Factory(lambda epoch, shuffle: source)).build_iter(1)) == 20
 
 
 def test_an_error_comes_after_the_batches_before_it():
@@ -39,14 +39,14 @@ def test_an_error_comes_after_the_batches_before_it():
 
     count = 0
     with pytest.raises(OSError, match="disk gone"):
-        for _ in Ahead(Factory(fail)).build_iter(1):
+        for _ in PrefetchIterFactory(Factory(fail)).build_iter(1):
             count += 1
     assert count == 3
 
 
 def test_who_stops_early_leaves_no_thread():
     before = threading.active_count()
-    batches = iter(Ahead(Factory(numbered)).build_iter(1))
+    batches = iter(PrefetchIterFactory(Factory(numbered)).build_iter(1))
     next(batches)
     batches.close()
     assert threading.active_count() == before

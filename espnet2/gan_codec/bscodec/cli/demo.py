@@ -86,7 +86,7 @@ def _command_line(args: argparse.Namespace) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    from espnet2.gan_codec.bscodec.format.atomic import whole_file
+    from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
     from espnet2.gan_codec.bscodec.codec import count_bands
 
-    codec = load_codec(args.model, args.device).only_encodes()
+    codec = load_codec(args.model, args.device).drop_decoder()
     num_bands = count_bands(codec.bands, args.bands, args.max_hz)
     tell_conversion = _ConversionNote(codec.sampling_rate)
 

@@ -128,9 +128,8 @@ def _score(args: argparse.Namespace):
     if unknown:
         raise UsageError(f"--codes {unknown.pop()}: there is no --hyp of that name")
 
-    from espnet2.gan_codec.scoring import codes, peers
-    from espnet2.gan_codec.scoring import run as session
-    from espnet2.gan_codec.scoring.metrics import versa
+    from espnet2.gan_codec.scoring import codes, peers, versa
+    from espnet2.gan_codec.scoring.run import score
     from espnet2.gan_codec.scoring.summary import Cost
 
     if args.backend == "versa":
@@ -149,7 +148,7 @@ def _score(args: argparse.Namespace):
     if not systems:
         raise ValueError("none of the peers can be had")
     request = _request(args, systems)
-    return request, session.score(request, costs, note)
+    return request, score(request, costs, note)
 
 
 def _merge(args: argparse.Namespace):
@@ -158,7 +157,7 @@ def _merge(args: argparse.Namespace):
             "--merge takes results as they are, without --hyp, --peer, --codes or --backend"
         )
 
-    from espnet2.gan_codec.scoring import run as session
+    from espnet2.gan_codec.scoring.run import merge
 
     runs = []
     for word in args.merge:
@@ -166,7 +165,7 @@ def _merge(args: argparse.Namespace):
         named = equals and "/" not in name
         runs.append((name, Path(path)) if named else (None, Path(word)))
     request = _request(args, {})
-    return request, session.merge(request, runs)
+    return request, merge(request, runs)
 
 
 def _request(args: argparse.Namespace, systems: dict[str, Path]):

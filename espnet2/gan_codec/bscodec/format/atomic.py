@@ -24,7 +24,7 @@ def create_temporary(path: str | os.PathLike) -> BinaryIO:
 
 
 @contextlib.contextmanager
-def whole_file(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary name for ``path``; move it there on success, remove it on any failure.
 
     A reader therefore never sees half a file, and an interrupted run leaves nothing behind.

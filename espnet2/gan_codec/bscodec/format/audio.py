@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from espnet2.gan_codec.bscodec.format.atomic import whole_file
+from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 
 BLOCK_FRAMES = 1 << 16
 SUFFIXES = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) - {".raw"} | {
@@ -221,7 +221,7 @@ def write_audio(
     if kind == "WAV" and num_samples * (4 if float32 else 2) > _WAV_LIMIT:
         kind = "RF64"
     subtype = "FLOAT" if float32 else "PCM_16"
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         try:
             with soundfile.SoundFile(
                 _name(temporary), "w", sampling_rate, 1, subtype, format=kind

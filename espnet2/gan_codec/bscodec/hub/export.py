@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from espnet2.gan_codec.bscodec.format.atomic import whole_file
+from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.hub.checkpoint import load_model
 from espnet2.gan_codec.bscodec.hub.resolver import CONFIG, ModelError, find_model, read_yaml
 
@@ -49,9 +49,9 @@ def package_model(
     weights = {key: value.clone().contiguous() for key, value in weights.items()}
     contents = read_yaml(find_model(name).config)
     config = {"codec": "bscodec", "codec_conf": contents["codec_conf"]}
-    with whole_file(folder / "model.safetensors") as temporary:
+    with atomic_write(folder / "model.safetensors") as temporary:
         temporary.write_bytes(save(weights))  # save_file would let nobody else read it
-    with whole_file(folder / CONFIG) as temporary:
+    with atomic_write(folder / CONFIG) as temporary:
         temporary.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return load_model(str(folder), "cpu").fingerprint
 
@@ -71,7 +71,7 @@ def save_generator(model: "BSCodec", path: str | os.PathLike) -> None:
     import torch
 
     weights = model.generator.state_dict()
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         torch.save({f"codec.generator.{key}": v for key, v in weights.items()}, temporary)
 
 
@@ -96,7 +96,7 @@ def export_experiment(name: str, folder: str | os.PathLike, archive: bool = Fals
     config, checkpoint = folder / CONFIG, folder / f"{files.tag}.pth"
     fingerprint = export_checkpoint(name, checkpoint)
     contents = GANCodecTask.get_default_config() | read_yaml(files.config)
-    with whole_file(config) as temporary:
+    with atomic_write(config) as temporary:
         temporary.write_text(yaml.safe_dump(contents, sort_keys=False), encoding="utf-8")
     if archive:
         _pack(folder, config.name, checkpoint.name, f"{files.tag}.zip")

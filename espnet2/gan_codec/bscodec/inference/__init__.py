@@ -1,4 +1,5 @@
-"""Inference: fast forms of the networks, and streams that code any length in bounded memory.
+"""How a model is run: fast and streaming forms of the same networks, threads, chunks.
 
-``coder`` has the two streams that users see; ``stream`` says what all streams have in common.
+``streaming_codec`` has the two streams that users see, ``stream`` what all streams have in common,
+``backend`` what the generator calls.
 """

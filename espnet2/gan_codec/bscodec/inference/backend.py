@@ -1,4 +1,4 @@
-"""Which form of a network is run: its fast form where there is one, else the module itself."""
+"""The backend of inference: networks by their fast form where there is one, bands on threads."""
 
 from __future__ import annotations
 
@@ -7,58 +7,81 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from espnet2.gan_codec.bscodec.inference import spectral_streams as spectral
-from espnet2.gan_codec.bscodec.inference import thread_pool as workers
+from espnet2.gan_codec.bscodec.inference import spectral_streams, thread_pool
 from espnet2.gan_codec.bscodec.inference.fast_seanet import FastDecoder, FastEncoder
-from espnet2.gan_codec.bscodec.inference.products import NotCovered
+from espnet2.gan_codec.bscodec.inference.prefilter_search import PrefilteredSearch
+from espnet2.gan_codec.bscodec.inference.products import NotSupported
 from espnet2.gan_codec.bscodec.inference.stream import Stream, WholeSignal
+from espnet2.gan_codec.bscodec.model.backend import Backend
 from espnet2.gan_codec.bscodec.model.networks import SpectralDecoder, SpectralEncoder
+from espnet2.gan_codec.bscodec.model.precision import in_float32
+from espnet2.gan_codec.bscodec.model.quantizers import BandSimVQ
+from espnet2.gan_codec.bscodec.model.quantizers.search import FRAME_BLOCK
 from espnet2.gan_codec.shared.decoder.seanet import SEANetDecoder
 
+# up to there one band after the other is searched, as each search reads its whole codebook
+MIN_FRAMES_FOR_THREADS = 128
 
-class Engine:
-    """The fast forms of one generator's networks, made when they are first needed.
+
+class FastBackend(Backend):
+    """The fast forms of one generator's networks and searches, made when they are first needed.
 
     It belongs to no state dict, and a copy or a pickle of it starts afresh.
     """
 
     def __init__(self) -> None:
         self._fast: dict[nn.Module, FastEncoder | FastDecoder | None] = {}
+        self._searches: dict[nn.Module, PrefilteredSearch] = {}
 
     def __reduce__(self) -> tuple:
-        return Engine, ()
+        return type(self), ()
 
     def run(
-        self, networks: Sequence[nn.Module], inputs: Sequence[torch.Tensor], frames: int
+        self, networks: Sequence[nn.Module], inputs: Sequence[torch.Tensor], num_frames: int
     ) -> list[torch.Tensor]:
-        """Return each network's output for its input, the fast way where it can and may be.
-
-        Args:
-            networks, inputs: of the bands.
-            frames: of codes that the inputs hold, roughly.
-        """
+        """See :class:`Backend`; the fast way where nothing but the output is wanted."""
         pairs = list(zip(networks, inputs, strict=True))
-        if not all(_plain_inference(network, x) for network, x in pairs):
-            return [network(x) for network, x in pairs]
+        if not all(_is_plain_inference(network, x) for network, x in pairs):
+            return super().run(networks, inputs, num_frames)
         fast = [self._fast_form(network) for network in networks]
         if None in fast:
-            return [network(x) for network, x in pairs]
-        threads, pieces = workers.plan(len(pairs), frames, inputs[0].device)
+            return super().run(networks, inputs, num_frames)
+        threads, chunks = thread_pool.schedule(len(pairs), num_frames, inputs[0].device)
         outputs: list[list[torch.Tensor]] = [[] for _ in pairs]
-        jobs = [f.steps(x, pieces, o) for f, x, o in zip(fast, inputs, outputs, strict=True)]
-        workers.run_jobs(jobs, threads)
+        jobs = [f.steps(x, chunks, o) for f, x, o in zip(fast, inputs, outputs, strict=True)]
+        thread_pool.run_jobs(jobs, threads)
         return [output for (output,) in outputs]
+
+    @in_float32
+    def encode(self, quantizer: nn.Module, latents: Sequence[torch.Tensor]) -> torch.Tensor:
+        """See :class:`Backend`; SimVQ's large codebooks are searched by a prefilter."""
+        if not isinstance(quantizer, BandSimVQ) or quantizer.training or _is_tracing():
+            return quantizer.encode(latents)
+        layers = list(quantizer.layers)[: len(latents)]
+        for layer in layers:
+            self._searches.setdefault(layer, PrefilteredSearch())
+        searches = [
+            lambda x, last, layer=layer: layer.encode(x, self._searches[layer]) for layer in layers
+        ]
+        num_frames = latents[0].shape[2]
+        if num_frames < MIN_FRAMES_FOR_THREADS:
+            codes = [search(x, True) for search, x in zip(searches, latents, strict=True)]
+        else:
+            codes = thread_pool.run_bands(
+                searches, latents, num_frames, last=True, max_frames=FRAME_BLOCK
+            )
+        return torch.stack(codes, dim=1)
 
     def encoder_stream(self, encoder: nn.Module, batch: int, hidden_dim: int) -> Stream:
         """Stream of an encoder; one that waits for the signal's end where there is no other."""
         if isinstance(encoder, SpectralEncoder):
-            return spectral.encoder_stream(encoder, batch)
+            return spectral_streams.encoder_stream(encoder, batch)
         return self._stream(encoder, batch, hidden_dim)
 
     def decoder_stream(self, decoder: nn.Module, batch: int, channels: int) -> Stream:
         """Stream of a decoder, as :meth:`encoder_stream`."""
         if isinstance(decoder, SpectralDecoder):
-            return spectral.decoder_stream(decoder, batch)
+            return spectral_streams.decoder_stream(decoder, batch)
         return self._stream(decoder, batch, channels)
 
     def _stream(self, network: nn.Module, batch: int, out_channels: int) -> Stream:
@@ -71,19 +94,22 @@ class Engine:
             kind = FastDecoder if isinstance(network, SEANetDecoder) else FastEncoder
             try:
                 self._fast[network] = kind(network)
-            except NotCovered:
+            except NotSupported:
                 self._fast[network] = None
         return self._fast[network]
 
 
-def _plain_inference(network: nn.Module, x: torch.Tensor) -> bool:
+def _is_plain_inference(network: nn.Module, x: torch.Tensor) -> bool:
     """Whether nothing but the output is wanted: no gradient, no graph, no other precision."""
     return not (
-        torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
+        _is_tracing()
         or network.training
         or torch.is_grad_enabled()
         or x.device.type != "cpu"
         or x.dtype != torch.float32
         or torch.is_autocast_enabled(x.device.type)
     )
+
+
+def _is_tracing() -> bool:
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()

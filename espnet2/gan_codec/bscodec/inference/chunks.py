@@ -1,4 +1,4 @@
-"""Long signals in pieces of one size, whatever the blocks that they arrive in."""
+"""Long signals in chunks of one size, whatever the blocks that they arrive in."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from torch import nn
 
 from espnet2.gan_codec.bscodec.model.filterbank import MDCTFilterbank
 
-# Shorter pieces pay every layer's overhead more often, and with longer ones the memory grows.
+# Shorter chunks pay every layer's overhead more often, and with longer ones the memory grows.
 # Spectral networks do far less work a second.
 WAVEFORM_SECONDS = 2.5
 SPECTRAL_SECONDS = 10.0
 
 
-def tile_frames(model: nn.Module) -> int:
+def chunk_frames(model: nn.Module) -> int:
     """Return how many frames of codes at a time cost the least."""
     seconds = SPECTRAL_SECONDS if _is_spectral(model) else WAVEFORM_SECONDS
     return max(1, int(seconds * model.sampling_rate / model.hop_length))
 
 
-def piece_frames(model: nn.Module) -> int | None:
-    """Return how many frames of a tile one band does before another one's turn comes.
+def band_chunk_frames(model: nn.Module) -> int | None:
+    """Return how many frames of a chunk one band computes before the next one does.
 
-    Half a waveform tile's signals fit the cache.  ``None``: spectral networks do a tile whole and
-    one band after the other, since a thread takes longer to start than one of them saves.
+    Half a waveform chunk's signals fit the cache.  ``None``: spectral networks compute a whole
+    chunk, one band after the other, since a thread takes longer to start than it saves.
     """
-    return None if _is_spectral(model) else max(1, tile_frames(model) // 2)
+    return None if _is_spectral(model) else max(1, chunk_frames(model) // 2)
 
 
 def _is_spectral(model: nn.Module) -> bool:
     return isinstance(model.generator.filterbank, MDCTFilterbank)
 
 
-def tiles(blocks: Iterable[np.ndarray], size: int) -> Iterator[tuple[np.ndarray, bool]]:
-    """Cut and join blocks (..., n), one or more, to pieces of ``size`` or a little more.
+def chunked(blocks: Iterable[np.ndarray], size: int) -> Iterator[tuple[np.ndarray, bool]]:
+    """Cut and join blocks (..., n), one or more, to chunks of ``size`` or a little more.
 
     Yields:
-        The piece, and whether it is the last one, which has what is left.
+        The chunk, and whether it is the last one, which has what is left.
     """
     pending: list[np.ndarray] = []
     count = 0

@@ -14,7 +14,7 @@ from torch import nn
 
 from espnet2.gan_codec.bscodec.inference.products import (
     Interpolation,
-    NotCovered,
+    NotSupported,
     Product,
     Residual,
     activation,
@@ -27,7 +27,7 @@ from espnet2.gan_codec.bscodec.inference.seanet_layers import (
     TransposedConvStream,
 )
 from espnet2.gan_codec.bscodec.inference.stream import ChannelsLast, Stream
-from espnet2.gan_codec.bscodec.inference.thread_pool import MANY_FRAMES
+from espnet2.gan_codec.bscodec.inference.thread_pool import MAX_FRAMES
 from espnet2.gan_codec.shared.decoder.seanet import SConvTranspose1d, SEANetDecoder
 from espnet2.gan_codec.shared.encoder.seanet import (
     SLSTM,
@@ -52,10 +52,10 @@ class _Fast:
             module: an ESPnet SEANet encoder or decoder.
 
         Raises:
-            NotCovered: it has a setting that there is no fast form of.
+            NotSupported: it has a setting that there is no fast form of.
         """
         if type(module) is not self.plain:
-            raise NotCovered(f"expected {self.plain.__name__}, got {type(module).__name__}")
+            raise NotSupported(f"expected {self.plain.__name__}, got {type(module).__name__}")
         self.module = module
         self.hop_length = math.prod(module.ratios)
         self._fold()
@@ -67,12 +67,12 @@ class _Fast:
             ValueError: an empty signal.
         """
         outputs: list[torch.Tensor] = []
-        for _ in self.steps(x, -(-x.shape[2] // self.tile), outputs):
+        for _ in self.steps(x, -(-x.shape[2] // self.chunk), outputs):
             pass
         return outputs[0]
 
     @torch.no_grad()
-    def steps(self, x: torch.Tensor, pieces: int, outputs: list[torch.Tensor]) -> Iterator[None]:
+    def steps(self, x: torch.Tensor, chunks: int, outputs: list[torch.Tensor]) -> Iterator[None]:
         """Compute ``module(x)`` in so many steps, and append it to ``outputs`` in the last one.
 
         Raises:
@@ -83,13 +83,13 @@ class _Fast:
         stream = self.stream(len(x))
         # written in place: small outputs between large buffers would scatter the heap
         out, start = None, 0
-        for i, piece in enumerate(x.tensor_split(pieces, dim=2), 1):
-            y = stream.push(piece, last=i == pieces)
+        for i, chunk in enumerate(x.tensor_split(chunks, dim=2), 1):
+            y = stream.push(chunk, last=i == chunks)
             if out is None:
                 out = y.new_empty(len(x), y.shape[1], self._output_length(x.shape[2]))
             out[..., start : start + y.shape[2]] = y
             start += y.shape[2]
-            if i == pieces:
+            if i == chunks:
                 outputs.append(out)
             yield
 
@@ -111,7 +111,7 @@ class _Fast:
     def _fold(self) -> None:
         dtypes = {p.dtype for p in self.module.parameters()}
         if not dtypes <= {torch.float32, torch.float64}:
-            raise NotCovered(f"weights in {', '.join(map(str, dtypes))}")
+            raise NotSupported(f"weights in {', '.join(map(str, dtypes))}")
         self._folded_signature = self._signature()
         self._layers = []
         act = None
@@ -121,7 +121,7 @@ class _Fast:
             elif isinstance(layer, SConvTranspose1d):
                 self._layers.append(_transposed_conv(layer, act))
             elif act is not None:
-                raise NotCovered(f"an activation before {type(layer).__name__}")
+                raise NotSupported(f"an activation before {type(layer).__name__}")
             elif isinstance(layer, SEANetResnetBlock):
                 self._layers.append(_residual_block(layer))
             elif isinstance(layer, SLSTM):
@@ -140,8 +140,8 @@ class FastEncoder(_Fast):
     plain = SEANetEncoder
 
     @property
-    def tile(self) -> int:
-        return MANY_FRAMES * self.hop_length
+    def chunk(self) -> int:
+        return MAX_FRAMES * self.hop_length
 
     def _output_length(self, length: int) -> int:
         return -(-length // self.hop_length)
@@ -151,7 +151,7 @@ class FastDecoder(_Fast):
     """Fast form of a SEANet decoder: (B, dimension, F) to (B, C, F * hop_length)."""
 
     plain = SEANetDecoder
-    tile = MANY_FRAMES
+    chunk = MAX_FRAMES
 
     def _output_length(self, length: int) -> int:
         return length * self.hop_length
@@ -178,16 +178,16 @@ def _product(layer: SConv1d) -> Product:
     conv = layer.conv.conv
     _check_norm(layer.conv.norm_type)
     if conv.groups != 1 or layer.pad_mode not in ("reflect", "constant"):
-        raise NotCovered(f"groups {conv.groups} or padding {layer.pad_mode}")
+        raise NotSupported(f"groups {conv.groups} or padding {layer.pad_mode}")
     product = Product(*_folded(conv), conv.stride[0], conv.dilation[0])
     if product.span < product.stride:
-        raise NotCovered("a kernel shorter than its stride")
+        raise NotSupported("a kernel shorter than its stride")
     return product
 
 
 def _check_norm(norm: str) -> None:
     if norm not in ("none", "weight_norm"):
-        raise NotCovered(f"norm {norm}")
+        raise NotSupported(f"norm {norm}")
 
 
 def _conv(layer: SConv1d, act: nn.Module | None):
@@ -201,7 +201,7 @@ def _transposed_conv(layer: SConvTranspose1d, act: nn.Module | None):
     _check_norm(layer.convtr.norm_type)
     stride = conv.stride[0]
     if conv.groups != 1 or conv.kernel_size[0] != 2 * stride:
-        raise NotCovered("a transposed convolution whose kernel is not two strides long")
+        raise NotSupported("a transposed convolution whose kernel is not two strides long")
     right = math.ceil(stride * layer.trim_right_ratio) if layer.causal else stride // 2
     interpolation = Interpolation(*_folded(conv), stride - right, right)
     act = activation(act)
@@ -210,11 +210,11 @@ def _transposed_conv(layer: SConvTranspose1d, act: nn.Module | None):
 
 def _residual_block(layer: SEANetResnetBlock):
     if len(layer.block) != 4:
-        raise NotCovered("a residual block that has not two convolutions")
+        raise NotSupported("a residual block that has not two convolutions")
     first_act, first, second_act, second = layer.block
     convs = [second] if isinstance(layer.shortcut, nn.Identity) else [second, layer.shortcut]
     if any(_product(conv).span > 1 for conv in convs):
-        raise NotCovered("a residual block whose second convolution is wider than a sample")
+        raise NotSupported("a residual block whose second convolution is wider than a sample")
     weight, bias = _folded(second.conv.conv)
     shortcut = _folded(layer.shortcut.conv.conv) if len(convs) == 2 else None
     residual = Residual(activation(second_act), weight, bias, shortcut)

@@ -34,7 +34,7 @@ class STFTAnalysis(Stream):
     the signal can still change, at most two, come with it.
     """
 
-    fields = ("buffer", "overlap", "taken", "given")
+    state_keys = ("buffer", "overlap", "num_samples_in", "num_samples_out")
 
     def __init__(self, filterbank: STFTFilterbank, batch: int, bands: int) -> None:
         self.masks = filterbank.masks[:bands, None]
@@ -42,33 +42,38 @@ class STFTAnalysis(Stream):
         # from one sample (for the reflection at the end) before the next frame
         self.buffer = self.window.new_zeros(batch, 0)
         self.overlap: torch.Tensor | None = None  # (B, N, 1024), second half of the last frame
-        self.taken = self.given = 0
+        self.num_samples_in = self.num_samples_out = 0
 
-    def needed(self, outputs: int) -> int:
+    def inputs_for(self, outputs: int) -> int:
         return (-(-outputs // HOP) + 1) * HOP
 
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
         self.buffer = torch.cat([self.buffer, x.squeeze(1)], dim=1)
-        self.taken += x.shape[-1]
-        if self.overlap is None and self.taken >= N_FFT or last and not self.given:
+        self.num_samples_in += x.shape[-1]
+        if (
+            self.overlap is None
+            and self.num_samples_in >= N_FFT
+            or last
+            and not self.num_samples_out
+        ):
             self.buffer = F.pad(self._start(self.buffer), (1, 0))
         elif self.overlap is None:
             return x.new_zeros(len(x), len(self.masks), 0)
         if last:
             self.buffer = self._end(self.buffer)
         bands = self._bands((self.buffer.shape[1] - 1) // HOP - 1, last)
-        self.given += bands.shape[-1]
+        self.num_samples_out += bands.shape[-1]
         return bands
 
     def _start(self, x: torch.Tensor) -> torch.Tensor:
-        if self.taken <= HOP:
-            x = F.pad(x, (0, HOP + 1 - self.taken))
+        if self.num_samples_in <= HOP:
+            x = F.pad(x, (0, HOP + 1 - self.num_samples_in))
         return F.pad(x, (HOP, 0), mode="reflect")
 
     def _end(self, x: torch.Tensor) -> torch.Tensor:
         """Extend the signal as the filterbank does: to a whole hop if need be, and by a hop."""
-        if self.taken > HOP and self.taken % HOP > LAST_HEALTHY_RESIDUE:
-            x = F.pad(x, (0, -self.taken % HOP), mode="reflect")
+        if self.num_samples_in > HOP and self.num_samples_in % HOP > LAST_HEALTHY_RESIDUE:
+            x = F.pad(x, (0, -self.num_samples_in % HOP), mode="reflect")
         return F.pad(x, (0, HOP), mode="reflect")
 
     def _bands(self, frames: int, last: bool) -> torch.Tensor:
@@ -91,7 +96,7 @@ class STFTAnalysis(Stream):
         if not last:
             return bands
         tail = self.overlap[..., :LAST_HEALTHY_RESIDUE] / weight[HOP:][:LAST_HEALTHY_RESIDUE]
-        return torch.cat([bands, tail], dim=2)[..., : self.taken - self.given]
+        return torch.cat([bands, tail], dim=2)[..., : self.num_samples_in - self.num_samples_out]
 
 
 class BandSum(Stream):
@@ -104,21 +109,21 @@ class BandSum(Stream):
 class MDCTAnalysis(Stream):
     """Waveform to MDCT bins: (B, 1, n) samples to (B, bins, m) frames."""
 
-    fields = ("buffer", "taken")
+    state_keys = ("buffer", "num_samples_in")
 
     def __init__(self, filterbank: MDCTFilterbank, batch: int, bands: int) -> None:
         self.hop = filterbank.hop
         self.frame = filterbank.hop * filterbank.frame_hops
         self.basis = filterbank.basis[: filterbank.edges[bands - 1][1]]
         self.buffer = self.basis.new_zeros(batch, self.hop)  # before the signal there is silence
-        self.taken = 0
+        self.num_samples_in = 0
 
-    def needed(self, outputs: int) -> int:
+    def inputs_for(self, outputs: int) -> int:
         return outputs * self.hop
 
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
-        self.taken += x.shape[-1]
-        tail = -self.taken % self.frame + self.hop if last else 0
+        self.num_samples_in += x.shape[-1]
+        tail = -self.num_samples_in % self.frame + self.hop if last else 0
         buffer = F.pad(torch.cat([self.buffer, x.squeeze(1)], dim=1), (0, tail))
         frames = max(0, buffer.shape[1] // self.hop - 1)
         self.buffer = buffer[:, frames * self.hop :].clone()
@@ -130,19 +135,19 @@ class MDCTAnalysis(Stream):
 class MDCTSynthesis(Stream):
     """MDCT bins of the lowest bands to their audio: (B, bins, n) frames to (B, 1, m) samples."""
 
-    fields = ("overlap",)
+    state_keys = ("overlap",)
 
     def __init__(self, filterbank: MDCTFilterbank, batch: int, bands: int) -> None:
         self.hop = filterbank.hop
         self.basis = filterbank.basis[: filterbank.edges[bands - 1][1]]
         self.overlap = self.basis.new_zeros(batch, 0, self.hop)  # one row after the first frame
 
-    def needed(self, outputs: int) -> int:
+    def inputs_for(self, outputs: int) -> int:
         return -(-outputs // self.hop) + 1
 
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
         rising, falling = (x.transpose(1, 2) @ self.basis).split(self.hop, dim=2)
         falling = torch.cat([self.overlap, falling], dim=1)
         self.overlap = falling[:, -1:].clone()
-        first = rising.shape[1] - (falling.shape[1] - 1)  # 1 in the very first piece, then 0
+        first = rising.shape[1] - (falling.shape[1] - 1)  # 1 in the very first chunk, then 0
         return (falling[:, :-1] + rising[:, first:]).flatten(1).unsqueeze(1)

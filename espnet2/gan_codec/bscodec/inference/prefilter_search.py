@@ -1,4 +1,4 @@
-"""Nearest-code search in bfloat16 with a certificate: the result is that of an exact search.
+"""Nearest-code search by a bfloat16 prefilter with exact re-ranking: an exact search's result.
 
 On CPUs that multiply bfloat16 the search of a large codebook takes less than half of the time.
 Its scores q . c_j - n_j are wrong by at most a bound E that is known for each query:
@@ -6,9 +6,9 @@ Its scores q . c_j - n_j are wrong by at most a bound E that is known for each q
     |q . c - q' . c'|  <=  |q - q'| |c| + |q'| |c - c'|        q', c' rounded to bfloat16
 
 and what adding up m terms in float32 loses is at most m 2^-23 times the sum of their sizes.  Once
-some code has the exact score L, a better one has a coarse score above L - E, and with random
+some code has the exact score L, a better one has a prefilter score above L - E, and with random
 codes few others have: those are scored once more in float64.  E - L is one more term of the
-product, so that the sign of a coarse score decides and rounding it to bfloat16 does no harm.
+product, so that the sign of a prefilter score decides and rounding it to bfloat16 does no harm.
 """
 
 from __future__ import annotations
@@ -18,30 +18,50 @@ import torch
 
 from espnet2.gan_codec.bscodec.model.quantizers.search import FRAME_BLOCK, nearest_codes
 
-FEWEST_QUERIES = 32  # below, reading the codebook is what takes the time
+MIN_QUERIES = 32  # below, reading the codebook is what takes the time
 FIRST_CODES = 1024  # scored exactly at the start, for a first L
-BLOCK_SCORES = 1 << 21  # coarse scores at a time
-FEWEST_CODES, MOST_CODES = 4096, 16384  # of a block
+BLOCK_SCORES = 1 << 21  # prefilter scores at a time
+MIN_CODES, MAX_CODES = 4096, 16384  # of a block
 # Where more candidates than that come up for a query in one block, codes lie closer together than
 # bfloat16 can tell, and scoring all of the block exactly is the shorter way.
-MANY_CANDIDATES = 64
-PIECES = 3  # bfloat16 numbers that add up to a float32
+MAX_CANDIDATES = 64
+NUM_TERMS = 3  # bfloat16 numbers that add up to a float32
 
 
-def pays(queries: torch.Tensor, codebook: torch.Tensor) -> bool:
-    """Whether the coarse search is possible here, and faster than the plain one."""
+def is_profitable(queries: torch.Tensor, codebook: torch.Tensor) -> bool:
+    """Whether the prefilter is possible here, and faster than the plain one."""
     return (
         codebook.device.type == "cpu"
         and codebook.dtype == queries.dtype == torch.float32
-        and len(queries) >= FEWEST_QUERIES
-        and len(codebook) >= 4 * FEWEST_CODES
+        and len(queries) >= MIN_QUERIES
+        and len(codebook) >= 4 * MIN_CODES
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
         and getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
     )
 
 
-class CoarseCodebook:
+class PrefilteredSearch:
+    """One codebook's search: prefiltered where that is profitable, else ``nearest_codes``.
+
+    The prepared codebook is kept as long as it is searched with the same norms.
+    """
+
+    def __init__(self) -> None:
+        self._prepared: PrefilteredCodebook | None = None
+
+    def __call__(
+        self, queries: torch.Tensor, codebook: torch.Tensor, half_norms: torch.Tensor
+    ) -> torch.Tensor:
+        """Nearest codes of queries (n, d): (n,) int64."""
+        if not is_profitable(queries, codebook):
+            return nearest_codes(queries, codebook, half_norms)
+        if self._prepared is None or self._prepared.half_norms is not half_norms:
+            self._prepared = PrefilteredCodebook(codebook, half_norms)
+        return self._prepared.nearest(queries)
+
+
+class PrefilteredCodebook:
     """A codebook prepared for the search.
 
     Args:
@@ -53,17 +73,17 @@ class CoarseCodebook:
     def __init__(self, codebook: torch.Tensor, half_norms: torch.Tensor) -> None:
         self.codebook, self.half_norms = codebook, half_norms
         size, dim = codebook.shape
-        self.table = torch.ones(size, dim + 2 * PIECES, dtype=torch.bfloat16)
+        self.table = torch.ones(size, dim + 2 * NUM_TERMS, dtype=torch.bfloat16)
         self.table[:, :dim] = codebook
-        self.table[:, dim : dim + PIECES] = _pieces(-half_norms)
+        self.table[:, dim : dim + NUM_TERMS] = _bfloat16_terms(-half_norms)
         # the largest over all codes of |c|, |c - c'| and |n|
-        pairs = zip(codebook.split(FEWEST_CODES), self.table.split(FEWEST_CODES), strict=True)
+        pairs = zip(codebook.split(MIN_CODES), self.table.split(MIN_CODES), strict=True)
         lengths = [(_longest(c), _longest(c - rounded[:, :dim])) for c, rounded in pairs]
         self.length, self.rounding = map(max, zip(*lengths, strict=True))
         self.highest = half_norms.abs().max().item()
 
     def bound(self, queries: torch.Tensor, best: torch.Tensor) -> torch.Tensor:
-        """By how much a coarse score minus ``best`` may be wrong, for any code: (n,) float64.
+        """By how much a prefilter score minus ``best`` may be wrong, for any code: (n,) float64.
 
         Args:
             queries: (n, d) float32.
@@ -78,10 +98,10 @@ class CoarseCodebook:
         return products + terms * 2.0**-23 * (2 * sizes + products) + terms * 2.0**-100
 
     def factors(self, queries: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-        """What the table is multiplied by for coarse scores plus ``shift`` (n,): (d + 6, n)."""
+        """What the table is multiplied by for prefilter scores plus ``shift`` (n,): (d + 6, n)."""
         rounded = queries.bfloat16()
-        ones = rounded.new_ones(len(queries), PIECES)
-        return torch.cat([rounded, ones, _pieces(shift.float())], dim=1).t()
+        ones = rounded.new_ones(len(queries), NUM_TERMS)
+        return torch.cat([rounded, ones, _bfloat16_terms(shift.float())], dim=1).t()
 
     @torch.no_grad()
     def nearest(self, queries: torch.Tensor) -> torch.Tensor:
@@ -95,7 +115,7 @@ class CoarseCodebook:
         index = self._plain(queries, 0, FIRST_CODES)
         everyone = torch.arange(len(queries))
         best = self._exact(queries, everyone, index)
-        count = min(max(FEWEST_CODES, BLOCK_SCORES // len(queries)), MOST_CODES)
+        count = min(max(MIN_CODES, BLOCK_SCORES // len(queries)), MAX_CODES)
         # new memory for every block would take longer to get than to use
         all_scores = torch.empty(count, len(queries), dtype=torch.bfloat16)
         all_signs = np.empty(all_scores.shape, dtype=bool)
@@ -109,7 +129,7 @@ class CoarseCodebook:
             candidates = np.flatnonzero(signs)
             if not len(candidates):
                 continue
-            if len(candidates) > MANY_CANDIDATES * len(queries):
+            if len(candidates) > MAX_CANDIDATES * len(queries):
                 codes, owners = self._plain(queries, first, first + count), everyone
             else:
                 codes, owners = map(torch.from_numpy, np.divmod(candidates, len(queries)))
@@ -143,10 +163,10 @@ def _longest(vectors: torch.Tensor) -> float:
     return longest * (1 + vectors.shape[1] * 2.0**-23)
 
 
-def _pieces(numbers: torch.Tensor) -> torch.Tensor:
-    """Numbers (n,) float32 as sums of bfloat16 ones (n, PIECES), within 2^-27 of their size."""
-    pieces, rest = [], numbers
-    for _ in range(PIECES):
-        pieces.append(rest.bfloat16())
-        rest = rest - pieces[-1]
-    return torch.stack(pieces, dim=1)
+def _bfloat16_terms(numbers: torch.Tensor) -> torch.Tensor:
+    """Numbers (n,) float32 as sums of bfloat16 ones (n, NUM_TERMS), within 2^-27 of their size."""
+    terms, rest = [], numbers
+    for _ in range(NUM_TERMS):
+        terms.append(rest.bfloat16())
+        rest = rest - terms[-1]
+    return torch.stack(terms, dim=1)

@@ -17,14 +17,14 @@ from espnet2.gan_codec.shared.encoder.snake_activation import Snake1d
 
 # From this many products an output on, oneDNN's channels-last convolution, which adds them up
 # one after the other, loses digits that the plain module keeps; matrix products do not.
-MANY_PRODUCTS = 1024
+MAX_PRODUCTS_CHANNELS_LAST = 1024
 FEW_CHANNELS = 4
 POINTWISE = (nn.ELU, nn.GELU, nn.Identity, nn.LeakyReLU, nn.ReLU, nn.Sigmoid, nn.SiLU, nn.Tanh)
 
 Activation = Callable[[torch.Tensor, torch.Tensor], None]
 
 
-class NotCovered(ValueError):
+class NotSupported(ValueError):
     """A module that the engine has no fast form of; the module itself has to be used."""
 
 
@@ -32,12 +32,12 @@ def activation(module: nn.Module | None) -> Activation:
     """Return a function ``(x, out)`` that writes the activation of x into out, which may be x.
 
     Raises:
-        NotCovered: the module is no activation of single values.
+        NotSupported: the module is no activation of single values.
     """
     if type(module) is Snake1d:
         alpha = module.alpha.detach()
         if alpha.numel() != 1:
-            raise NotCovered("Snake with an alpha for every channel")
+            raise NotSupported("Snake with an alpha for every channel")
         scale = alpha.item()
         gain = (alpha + 1e-9).reciprocal().item()
 
@@ -53,7 +53,7 @@ def activation(module: nn.Module | None) -> Activation:
         return snake
     if module is None or isinstance(module, POINTWISE):
         return lambda x, out: out.copy_(x if module is None else module(x))
-    raise NotCovered(f"activation {type(module).__name__}")
+    raise NotSupported(f"activation {type(module).__name__}")
 
 
 def multiply(
@@ -102,7 +102,7 @@ class Product:
         elif self.out_channels <= FEW_CHANNELS and simple:
             self.weight = weight.permute(1, 2, 0).flatten(1).contiguous()
             self._compute = self._to_few_channels
-        elif weight[0].numel() < MANY_PRODUCTS and self.kernel_size > 1:
+        elif weight[0].numel() < MAX_PRODUCTS_CHANNELS_LAST and self.kernel_size > 1:
             self.weight = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
             self._compute = self._by_convolution
         else:
@@ -206,12 +206,12 @@ class Residual:
             if shortcut[1] is not None:
                 self.bias += shortcut[1]
 
-    def __call__(self, hidden: torch.Tensor, pieces: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Return (B, T, N) of hidden (B, T, H), which is overwritten, and the input's pieces."""
+    def __call__(self, hidden: torch.Tensor, chunks: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return (B, T, N) of hidden (B, T, H), which is overwritten, and the input's chunks."""
         batch, length, _ = hidden.shape
         out = hidden.new_empty(batch, length, len(self.bias))
         start = 0
-        for x in pieces:
+        for x in chunks:
             part = out[:, start : start + x.shape[1]]
             start += x.shape[1]
             if self.shortcut is None:

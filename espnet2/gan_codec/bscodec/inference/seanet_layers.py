@@ -30,7 +30,7 @@ class ConvStream(Stream):
     kernel size asks for.
     """
 
-    fields = ("carry", "ahead", "taken")
+    state_keys = ("carry", "ahead", "num_samples_in")
 
     def __init__(
         self,
@@ -48,17 +48,17 @@ class ConvStream(Stream):
         # activated inputs that a window or the end's reflection still needs, padding included
         self.carry = product.bias.new_zeros(batch, 0, product.channels)
         self.ahead = 0  # place of the next window in the carry
-        self.taken = 0
+        self.num_samples_in = 0
 
-    def needed(self, outputs: int) -> int:
+    def inputs_for(self, outputs: int) -> int:
         return (outputs - 1) * self.product.stride + self.product.span - self.left
 
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
         span, stride = self.product.span, self.product.stride
-        before, self.taken = self.taken, self.taken + x.shape[1]
-        started = self.taken >= self.shortest or last and self.taken > 0
+        before, self.num_samples_in = self.num_samples_in, self.num_samples_in + x.shape[1]
+        started = self.num_samples_in >= self.shortest or last and self.num_samples_in > 0
         left = self.left if started and before < self.shortest else 0
-        right = self.right + -self.taken % stride if started and last else 0
+        right = self.right + -self.num_samples_in % stride if started and last else 0
 
         inputs = self._join(x, left, right)
         if left or right:
@@ -93,7 +93,7 @@ class ConvStream(Stream):
             return
         signal = inputs[:, left:end]
         # as ESPnet's pad1d: a signal too short to be reflected is first extended by zeros
-        missing = max(0, max(self.left, right) + 1 - self.taken) if last else 0
+        missing = max(0, max(self.left, right) + 1 - self.num_samples_in) if last else 0
         if missing:
             signal = F.pad(signal, (0, 0, 0, missing))
         inputs[:, :left] = signal[:, 1 : left + 1].flip(1)
@@ -108,14 +108,14 @@ class TransposedConvStream(Stream):
     two inputs; ``left`` outputs of the first and ``right`` of the last block are trimmed.
     """
 
-    fields = ("carry", "started")
+    state_keys = ("carry", "started")
 
     def __init__(self, conv: Interpolation, act: Activation, batch: int) -> None:
         self.conv, self.act = conv, act
         self.carry = conv.bias.new_zeros(batch, 1, conv.channels)
         self.started = False
 
-    def needed(self, outputs: int) -> int:
+    def inputs_for(self, outputs: int) -> int:
         return (outputs - 1 + self.conv.left) // self.conv.stride + 1
 
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
@@ -140,18 +140,18 @@ class ResidualStream(Stream):
     The input waits until the wide convolution has seen enough of the future.
     """
 
-    fields = ("waiting",)
+    state_keys = ("waiting",)
 
     def __init__(self, wide: ConvStream, block: Residual, batch: int) -> None:
         self.wide, self.block = wide, block
         self.waiting = block.bias.new_zeros(batch, 0, len(block.weight[0]))
 
     @property
-    def parts(self) -> Mapping[str, Stream]:
+    def children(self) -> Mapping[str, Stream]:
         return {"wide": self.wide}
 
-    def needed(self, outputs: int) -> int:
-        return self.wide.needed(outputs)
+    def inputs_for(self, outputs: int) -> int:
+        return self.wide.inputs_for(outputs)
 
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
         hidden = self.wide.push(x, last)
@@ -166,7 +166,7 @@ class ResidualStream(Stream):
 class LSTMStream(Stream):
     """``SLSTM``: an LSTM, added to its input."""
 
-    fields = ("hidden", "cell")
+    state_keys = ("hidden", "cell")
 
     def __init__(self, module: SLSTM, recurrent: Sequence[torch.Tensor], batch: int) -> None:
         """Start with a state of zeros.

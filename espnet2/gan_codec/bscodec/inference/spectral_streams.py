@@ -69,14 +69,14 @@ class Pointwise(Stream):
 class ConvStream(Stream):
     """``Conv1d`` over a signal (B, n, C) with zeros beyond its ends."""
 
-    fields = ("buffer",)  # (B, less than a window, C): inputs that the next output needs
+    state_keys = ("buffer",)  # (B, less than a window, C): inputs that the next output needs
 
     def __init__(self, conv: nn.Conv1d, batch: int) -> None:
         self.conv = conv
         (self.size,), (self.step,), (self.padding,) = conv.kernel_size, conv.stride, conv.padding
         self.buffer = conv.weight.new_zeros(batch, self.padding, conv.in_channels)
 
-    def needed(self, outputs: int) -> int:
+    def inputs_for(self, outputs: int) -> int:
         return (outputs - 1) * self.step + self.size - self.padding
 
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
@@ -116,7 +116,7 @@ class TransposedConvStream(Stream):
     An input's output overlaps the next ones': the sum is carried as far as it reaches.
     """
 
-    fields = ("overlap", "skip")
+    state_keys = ("overlap", "skip")
 
     def __init__(self, conv: nn.ConvTranspose1d, batch: int) -> None:
         self.conv = conv
@@ -124,7 +124,7 @@ class TransposedConvStream(Stream):
         self.overlap = conv.weight.new_zeros(batch, size - self.step, conv.out_channels)
         self.skip = self.padding
 
-    def needed(self, outputs: int) -> int:
+    def inputs_for(self, outputs: int) -> int:
         return -(-(outputs + self.padding) // self.step)
 
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
@@ -148,7 +148,7 @@ class SideBySide(Stream):
     Signals are (B, n, C); what one stream gives before the other is kept.
     """
 
-    fields = ("left", "right")
+    state_keys = ("left", "right")
 
     def __init__(
         self,
@@ -161,11 +161,11 @@ class SideBySide(Stream):
         self.right: torch.Tensor | None = None
 
     @property
-    def parts(self) -> Mapping[str, Stream]:
+    def children(self) -> Mapping[str, Stream]:
         return {"first": self.first, "second": self.second}
 
-    def needed(self, outputs: int) -> int:
-        return max(self.first.needed(outputs), self.second.needed(outputs))
+    def inputs_for(self, outputs: int) -> int:
+        return max(self.first.inputs_for(outputs), self.second.inputs_for(outputs))
 
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
         a = _append(self.left, self.first.push(x, last))

@@ -1,6 +1,6 @@
 """What the engine's streams have in common: push some in, get out what is determined by now.
 
-A stream computes the same as its module does on the whole signal, piece by piece: every
+A stream computes the same as its module does on the whole signal, chunk by chunk: every
 convolution carries the samples that its next window still needs, every LSTM its state, and what
 the end of the signal can change (reflection, padding) is held back until the end is known.
 """
@@ -16,34 +16,34 @@ import torch
 
 State = dict[str, torch.Tensor | int | float | bool | None]
 
-UNKNOWN = 1 << 62  # inputs needed where only the end of the signal tells
+UNKNOWN = 1 << 62  # inputs, where only the end of the signal tells
 
 
 class Stream(ABC):
-    """One module's computation over signals that arrive in pieces.
+    """One module's computation over signals that arrive in chunks.
 
     A batch of signals advances together, sample by sample.  Subclasses name the attributes that
-    make up their state in ``fields`` and the streams inside of them in ``parts``; ``state`` and
-    ``restore`` then work by themselves.  In every tensor of a state the batch is the first
-    dimension, so that rows can be picked (:func:`pick_rows`).
+    make up their state in ``state_keys`` and the streams inside of them in ``children``;
+    ``state`` and ``restore`` then work by themselves.  In every tensor of a state the batch is
+    the first dimension, so that rows can be picked (:func:`pick_rows`).
     """
 
-    fields: tuple[str, ...] = ()
+    state_keys: tuple[str, ...] = ()
 
     @property
-    def parts(self) -> Mapping[str, Stream]:
+    def children(self) -> Mapping[str, Stream]:
         """The streams that this one is made of, by name."""
         return {}
 
     @abstractmethod
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
-        """Take the next piece (B, C_in, n), n >= 0, and return (B, C_out, m), m >= 0.
+        """Take the next chunk (B, C_in, n), n >= 0, and return (B, C_out, m), m >= 0.
 
         All that is returned put together equals the module's output for the whole signal.
-        ``last`` says that the signal ends with this piece: nothing may be pushed after it.
+        ``last`` says that the signal ends with this chunk: nothing may be pushed after it.
         """
 
-    def needed(self, outputs: int) -> int:
+    def inputs_for(self, outputs: int) -> int:
         """Return how many inputs have to be in before that many outputs can be out.
 
         That is away from the ends: at its end a signal gives all it has, and reflection at its
@@ -54,10 +54,10 @@ class Stream(ABC):
     def state(self) -> State:
         """Return a copy of all that the stream remembers: tensors and numbers by name."""
         values: State = {}
-        for name in self.fields:
+        for name in self.state_keys:
             value = getattr(self, name)
             values[name] = value.detach().clone() if isinstance(value, torch.Tensor) else value
-        for name, part in self.parts.items():
+        for name, part in self.children.items():
             values.update({f"{name}.{key}": value for key, value in part.state().items()})
         return values
 
@@ -71,10 +71,10 @@ class Stream(ABC):
         """
         if set(state) != set(self.state()):
             raise ValueError("this is the state of another kind of stream")
-        for name in self.fields:
+        for name in self.state_keys:
             value = state[name]
             setattr(self, name, value.clone() if isinstance(value, torch.Tensor) else value)
-        for name, part in self.parts.items():
+        for name, part in self.children.items():
             start = f"{name}."
             part.restore({k[len(start) :]: v for k, v in state.items() if k.startswith(start)})
 
@@ -86,7 +86,7 @@ class Chain(Stream):
         self.streams = list(streams)
 
     @property
-    def parts(self) -> Mapping[str, Stream]:
+    def children(self) -> Mapping[str, Stream]:
         return {str(i): stream for i, stream in enumerate(self.streams)}
 
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
@@ -94,9 +94,9 @@ class Chain(Stream):
             x = stream.push(x, last)
         return x
 
-    def needed(self, outputs: int) -> int:
+    def inputs_for(self, outputs: int) -> int:
         for stream in reversed(self.streams):
-            outputs = stream.needed(outputs)
+            outputs = stream.inputs_for(outputs)
         return outputs
 
 
@@ -110,13 +110,13 @@ class ChannelsLast(Chain):
 class WholeSignal(Stream):
     """Any module as a stream: it waits for the end, as nothing is known of the module's reach."""
 
-    fields = ("buffer",)
+    state_keys = ("buffer",)
 
     def __init__(self, module: Callable[[torch.Tensor], torch.Tensor], out_channels: int) -> None:
         self.module, self.out_channels = module, out_channels
         self.buffer: torch.Tensor | None = None
 
-    def needed(self, outputs: int) -> int:
+    def inputs_for(self, outputs: int) -> int:
         return UNKNOWN
 
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from espnet2.gan_codec.bscodec.inference.chunks import piece_frames, tile_frames
+from espnet2.gan_codec.bscodec.inference.backend import FastBackend
+from espnet2.gan_codec.bscodec.inference.chunks import band_chunk_frames, chunk_frames
 from espnet2.gan_codec.bscodec.inference.filterbank_streams import (
     analysis_stream,
     synthesis_stream,
 )
 from espnet2.gan_codec.bscodec.inference.stream import UNKNOWN, State, Stream, pick_rows
-from espnet2.gan_codec.bscodec.inference.thread_pool import push_all
+from espnet2.gan_codec.bscodec.inference.thread_pool import run_bands
 
 _PERIOD = 1024  # frames after which a filterbank and the frame shift meet again, or a multiple
 
@@ -32,10 +33,12 @@ def _exactly(push: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
 class _Coder(Stream):
     """What the two have in common: the model's facts, and an end after which nothing comes."""
 
-    fields = ("ended",)
+    state_keys = ("ended",)
 
     def __init__(self, model: torch.nn.Module, batch: int, bands: int | None) -> None:
         self.model = model
+        own = model.generator.backend
+        self.backend = own if isinstance(own, FastBackend) else FastBackend()
         count = len(model.streams)
         self.num_streams = count if bands is None else bands
         if not 1 <= self.num_streams <= count:
@@ -45,7 +48,7 @@ class _Coder(Stream):
         self.batch = batch
         self.hop_length = model.hop_length
         self.device = next(model.parameters()).device
-        self.most = piece_frames(model)  # frames that a band does at a time
+        self.max_frames = band_chunk_frames(model)  # frames that a band does at a time
         self.ended = False
 
     def restore(self, state: State) -> None:
@@ -68,7 +71,7 @@ class StreamEncoder(_Coder):
         bands: code only that many of the lowest bands.
     """
 
-    fields = ("ended", "taken")
+    state_keys = ("ended", "num_samples_in")
 
     def __init__(self, model: torch.nn.Module, batch: int = 1, bands: int | None = None) -> None:
         super().__init__(model, batch, bands)
@@ -76,18 +79,18 @@ class StreamEncoder(_Coder):
         self.channels = generator.filterbank.channels[: self.num_bands]
         self.analysis = analysis_stream(generator.filterbank, batch, self.num_bands)
         self.encoders = [
-            generator.engine.encoder_stream(encoder, batch, generator.hidden_dim)
+            self.backend.encoder_stream(encoder, batch, generator.hidden_dim)
             for encoder in generator.encoders[: self.num_bands]
         ]
-        self.taken = 0
+        self.num_samples_in = 0
 
     @property
-    def parts(self) -> Mapping[str, Stream]:
+    def children(self) -> Mapping[str, Stream]:
         encoders = {f"encoder{i}": stream for i, stream in enumerate(self.encoders)}
         return {"analysis": self.analysis, **encoders}
 
-    def needed(self, outputs: int) -> int:
-        return self.analysis.needed(self.encoders[0].needed(outputs))
+    def inputs_for(self, outputs: int) -> int:
+        return self.analysis.inputs_for(self.encoders[0].inputs_for(outputs))
 
     @property
     def lookahead(self) -> int | None:
@@ -98,7 +101,7 @@ class StreamEncoder(_Coder):
         ``None``: codes come at the end of the signal only.
         """
         hop, frames = self.hop_length, range(_PERIOD)
-        lookahead = max(self.needed(t + 1) - 1 - t * hop for t in frames)
+        lookahead = max(self.inputs_for(t + 1) - 1 - t * hop for t in frames)
         return None if lookahead >= UNKNOWN // 2 else lookahead
 
     @_exactly
@@ -114,14 +117,14 @@ class StreamEncoder(_Coder):
             raise ValueError(f"expected samples ({self.batch}, n), got shape {tuple(x.shape)}")
         if not torch.isfinite(x).all():
             raise ValueError("cannot encode audio that holds NaN or infinity")
-        if last and not self.taken + x.shape[1]:
+        if last and not self.num_samples_in + x.shape[1]:
             raise ValueError("cannot encode empty audio")
         self._go_on(last)
-        self.taken += x.shape[1]
+        self.num_samples_in += x.shape[1]
         bands = self.analysis.push(x.unsqueeze(1), last).split(self.channels, dim=1)
         frames = x.shape[1] // self.hop_length
-        latents = push_all([e.push for e in self.encoders], bands, frames, last, self.most)
-        return self.model.generator.quantizer.encode(latents)[:, : self.num_streams]
+        latents = run_bands([e.push for e in self.encoders], bands, frames, last, self.max_frames)
+        return self.backend.encode(self.model.generator.quantizer, latents)[:, : self.num_streams]
 
     def flush(self) -> torch.Tensor:
         """End the stream: return the codes (B, N, f) that are left."""
@@ -137,26 +140,26 @@ class StreamDecoder(_Coder):
         bands: play only that many of the lowest bands.
     """
 
-    fields = ("ended", "given")
+    state_keys = ("ended", "num_samples_out")
 
     def __init__(self, model: torch.nn.Module, batch: int = 1, bands: int | None = None) -> None:
         super().__init__(model, batch, bands)
         generator = model.generator
         channels = generator.filterbank.channels[: self.num_bands]
         self.decoders = [
-            generator.engine.decoder_stream(decoder, batch, width)
+            self.backend.decoder_stream(decoder, batch, width)
             for decoder, width in zip(generator.decoders, channels, strict=False)
         ]
         self.synthesis = synthesis_stream(generator.filterbank, batch, self.num_bands)
-        self.given = 0
+        self.num_samples_out = 0
 
     @property
-    def parts(self) -> Mapping[str, Stream]:
+    def children(self) -> Mapping[str, Stream]:
         decoders = {f"decoder{i}": stream for i, stream in enumerate(self.decoders)}
         return {**decoders, "synthesis": self.synthesis}
 
-    def needed(self, outputs: int) -> int:
-        return self.decoders[0].needed(self.synthesis.needed(outputs))
+    def inputs_for(self, outputs: int) -> int:
+        return self.decoders[0].inputs_for(self.synthesis.inputs_for(outputs))
 
     @property
     def lookahead(self) -> int | None:
@@ -166,7 +169,7 @@ class StreamDecoder(_Coder):
         :attr:`StreamEncoder.lookahead` about the ends, and about ``None``.
         """
         frames = range(_PERIOD)
-        lookahead = max(self.needed((t + 1) * self.hop_length) - 1 - t for t in frames)
+        lookahead = max(self.inputs_for((t + 1) * self.hop_length) - 1 - t for t in frames)
         return None if lookahead >= UNKNOWN // 2 else lookahead
 
     @_exactly
@@ -185,19 +188,19 @@ class StreamDecoder(_Coder):
         self._go_on(last)
         latents = self.model.generator.quantizer.decode(codes)
         frames = codes.shape[2]
-        bands = push_all([d.push for d in self.decoders], latents, frames, last, self.most)
+        bands = run_bands([d.push for d in self.decoders], latents, frames, last, self.max_frames)
         audio = self.synthesis.push(torch.cat(bands, dim=1), last).squeeze(1)
-        self.given += audio.shape[1]
+        self.num_samples_out += audio.shape[1]
         return audio
 
     def flush(self, num_samples: int | None = None) -> torch.Tensor:
         """End the stream: return the samples (B, n) that are left.
 
-        With ``num_samples``, cut so that this many have been given out in all.  A causal codec
-        may have given out up to hop_length - 1 more by then, which are the caller's to drop.
+        With ``num_samples``, cut so that the total is that many.  A causal codec may have returned
+        up to hop_length - 1 more by then, which are the caller's to drop.
         """
         codes = torch.zeros(self.batch, self.num_streams, 0, dtype=torch.long)
-        before = self.given
+        before = self.num_samples_out
         audio = self.push(codes, last=True)
         return audio if num_samples is None else audio[:, : max(0, num_samples - before)]
 
@@ -222,14 +225,14 @@ def encode_batch(
     Raises:
         ValueError: an empty signal, or one that is not finite.
     """
-    tile = tile_frames(model) * model.hop_length
+    chunk = chunk_frames(model) * model.hop_length
     left = sorted(range(len(signals)), key=lambda i: len(signals[i]))
     codes: list[list[torch.Tensor]] = [[] for _ in signals]
     stream, start = StreamEncoder(model, len(left), bands), 0
     while left:
         end = len(signals[left[0]])
         while start < end:
-            stop = min(start + tile, end)
+            stop = min(start + chunk, end)
             batch = torch.stack([signals[i][start:stop] for i in left])
             for i, new in zip(left, stream.push(batch), strict=True):
                 codes[i].append(new)
@@ -242,4 +245,4 @@ def encode_batch(
             codes[i].append(new)
         stream.restore(pick_rows(state, range(count, len(left))))
         left = left[count:]
-    return [torch.cat(parts, dim=1) for parts in codes]
+    return [torch.cat(children, dim=1) for children in codes]

@@ -13,67 +13,67 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-FEW_FRAMES = 24  # frames of a piece, below which a thread takes longer to start than it saves
-MANY_FRAMES = 100  # frames of a piece, above which the first layers' signals leave the cache
+MIN_FRAMES = 24  # frames of a chunk, below which a thread takes longer to start than it saves
+MAX_FRAMES = 100  # frames of a chunk, above which the first layers' signals leave the cache
 
 Push = Callable[[torch.Tensor, bool], torch.Tensor]
 
 _section = threading.Lock()  # torch's number of threads is one for the process
 
 
-def plan(
-    jobs: int, frames: int, device: torch.device, most: int | None = MANY_FRAMES
+def schedule(
+    jobs: int, frames: int, device: torch.device, max_frames: int | None = MAX_FRAMES
 ) -> tuple[int, int]:
-    """Return how many threads to use and in how many pieces to do each of ``jobs`` bands.
+    """Return how many threads to use and in how many chunks to do each of ``jobs`` bands.
 
     Args:
         jobs: number of bands.
         frames: of codes that each has to do, roughly.
         device: of the signals.
-        most: frames of a piece; ``None``: one band after the other, whole.
+        max_frames: frames of a chunk; ``None``: one band after the other, whole.
     """
-    if device.type != "cpu" or most is None:
+    if device.type != "cpu" or max_frames is None:
         return 1, 1
     threads = torch.get_num_threads()
-    pieces = max(1, -(-frames // most))
-    if jobs < threads or frames < FEW_FRAMES * threads:
+    chunks = max(1, -(-frames // max_frames))
+    if jobs < threads or frames < MIN_FRAMES * threads:
         threads = 1
-    elif jobs % threads:  # so many pieces that all threads end at the same time
-        pieces = -(-pieces // threads) * threads
-    return threads, pieces
+    elif jobs % threads:  # so many chunks that all threads end at the same time
+        chunks = -(-chunks // threads) * threads
+    return threads, chunks
 
 
-def push_all(
+def run_bands(
     pushes: Sequence[Push],
     inputs: Sequence[torch.Tensor],
     frames: int,
     last: bool,
-    most: int | None = MANY_FRAMES,
+    max_frames: int | None = MAX_FRAMES,
 ) -> list[torch.Tensor]:
     """Give each band's input (B, C, n) to its function; return what each one gives (..., m).
 
     Args:
-        pushes: ``push`` of the bands' streams: of a piece of the input and whether it is the last.
+        pushes: ``push`` of the bands' streams: of a chunk of the input and whether it is the last.
         inputs: of the bands.
         frames: of codes that each input holds, roughly.
         last: whether the signals end here.
-        most: frames of a piece; ``None``: one band after the other, whole.
+        max_frames: frames of a chunk; ``None``: one band after the other, whole.
     """
-    threads, pieces = plan(len(pushes), frames, inputs[0].device, most)
+    threads, chunks = schedule(len(pushes), frames, inputs[0].device, max_frames)
     outputs: list[list[torch.Tensor]] = [[] for _ in pushes]
     jobs = [
-        _by_pieces(push, x.tensor_split(pieces, dim=2), last, output)
+        _by_chunks(push, x.tensor_split(chunks, dim=2), last, output)
         for push, x, output in zip(pushes, inputs, outputs, strict=True)
     ]
     run_jobs(jobs, threads)
     return [parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1) for parts in outputs]
 
 
-def _by_pieces(
-    push: Push, pieces: Sequence[torch.Tensor], last: bool, outputs: list[torch.Tensor]
+def _by_chunks(
+    push: Push, chunks: Sequence[torch.Tensor], last: bool, outputs: list[torch.Tensor]
 ) -> Iterator[None]:
-    for i, piece in enumerate(pieces, 1):
-        outputs.append(push(piece, last and i == len(pieces)))
+    for i, chunk in enumerate(chunks, 1):
+        outputs.append(push(chunk, last and i == len(chunks)))
         yield
 
 

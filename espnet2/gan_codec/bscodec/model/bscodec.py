@@ -1,4 +1,7 @@
-"""BSCodec as an ESPnet ``gan_codec`` model: two turns, their losses and their statistics.
+"""BSCodec as an ESPnet ``gan_codec`` model, as published: its facts, losses, steps and coding.
+
+:class:`BandSplitCodec` computes everything the plain way; ``BSCodec``, which ESPnet builds, is the
+same model with this package's training step and backend.
 
 Source: "BSCodec: A Band-Split Neural Codec for High-Quality Universal Audio Reconstruction",
 arXiv 2511.06150.
@@ -6,17 +9,22 @@ arXiv 2511.06150.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 
 from espnet2.gan_codec.abs_gan_codec import AbsGANCodec
-from espnet2.gan_codec.bscodec.model.config import ConfigError, GeneratorConfig, check_codec_conf
-from espnet2.gan_codec.bscodec.model.discriminators import build_discriminator
-from espnet2.gan_codec.bscodec.model.distributed import is_distributed
+from espnet2.gan_codec.bscodec.model.backend import Backend
+from espnet2.gan_codec.bscodec.model.config import (
+    ConfigError,
+    GeneratorConfig,
+    check_codec_conf,
+)
+from espnet2.gan_codec.bscodec.model.discriminators import FeatureMaps, build_discriminator
 from espnet2.gan_codec.bscodec.model.generator import BSCodecGenerator, GeneratorOutput
 from espnet2.gan_codec.bscodec.model.losses import (
     ADVERSARIAL_DEFAULTS,
@@ -26,22 +34,15 @@ from espnet2.gan_codec.bscodec.model.losses import (
 )
 from espnet2.gan_codec.bscodec.model.precision import in_float32
 from espnet2.gan_codec.bscodec.model.state_dict import adapt_state_dict, refuse_partial_load
-from espnet2.gan_codec.bscodec.training.augmentation import Augment
-from espnet2.gan_codec.bscodec.training.codebook_statistics import CodebookMonitor
-from espnet2.gan_codec.bscodec.training.cuda_graph import GraphedTurn, check_graph
-from espnet2.gan_codec.bscodec.training.objectives import (
-    adversarial_losses,
-    spectrogram_losses,
-    waveform_losses,
-)
-from espnet2.gan_codec.bscodec.training.shared_discriminator import judge, pass_gradients
-from espnet2.gan_codec.bscodec.training.step_cache import FirstTurn
 from espnet2.torch_utils.device_funcs import force_gatherable
 
-Turn = tuple[torch.Tensor, dict[str, torch.Tensor]]  # the loss, and what ESPnet is to report
+Losses = dict[str, torch.Tensor]
+StepOutput = tuple[torch.Tensor, Losses]  # the loss, and what ESPnet is to report
+
+_l1 = in_float32(F.l1_loss)
 
 
-class BSCodec(AbsGANCodec):
+class BandSplitCodec(AbsGANCodec):
     """Band-split neural audio codec.
 
     The keyword arguments are ``codec_conf`` of the published training configs.
@@ -61,18 +62,21 @@ class BSCodec(AbsGANCodec):
         use_band_loss: add the L1 and mel losses of each band (published: yes).
         use_dual_decoder: add the mel loss of audio decoded from unquantized latents.
         lambda_*: weights of the losses; 0 skips the work.
-        cache_generator_outputs: let the two turns of a step share one generator pass, and if
-            the generator's comes first, as it should, the discriminator's passes too.
+        cache_generator_outputs: let the two steps of a batch share one generator pass, and if the
+            generator's comes first, as it should, the discriminator's passes too.
         use_bf16: run the networks under autocast to bfloat16; losses differ a little then.
-        use_cuda_graph: on a GPU, replay the generator's turn as one CUDA graph: about twice as
+        use_cuda_graph: on a GPU, replay the generator step as one CUDA graph: about twice as
             fast for small networks.  Without discriminator, and with SimVQ without refits; of no
             effect on a CPU and where several processes train together.
-        augment_params: change the training audio on the device: see
-            :class:`~espnet2.gan_codec.bscodec.training.augmentation.AugmentConfig`.
+        augment_params: augmentation of the training audio on its device.
+
+    The last four are the training step's: see :mod:`espnet2.gan_codec.bscodec.training`.
 
     Raises:
         ConfigError: on an unknown key or an impossible value, in one line.
     """
+
+    backend_class: type[Backend] = Backend
 
     def __init__(
         self,
@@ -109,9 +113,8 @@ class BSCodec(AbsGANCodec):
         check_codec_conf(conf)
         super().__init__()
         self.config = GeneratorConfig.from_dict(generator_params, sampling_rate)
-        self.generator = BSCodecGenerator(self.config, sampling_rate)
+        self.generator = BSCodecGenerator(self.config, sampling_rate, self.backend_class())
         self.discriminator = build_discriminator(copy.deepcopy(dict(discriminator_params)))
-        self.monitor = CodebookMonitor(self.config.codebook_sizes)
 
         modules = build_losses(conf)
         self.generator_adv_loss = modules["generator_adv"]
@@ -127,17 +130,13 @@ class BSCodec(AbsGANCodec):
         self.lambda_feat_match = lambda_feat_match if use_feat_match_loss else 0.0
         self.lambda_mel = lambda_mel
         self.lambda_spectral = lambda_spectral
-        self.cache_generator_outputs = cache_generator_outputs
-        self.use_bf16 = use_bf16
-        self.augment = Augment(augment_params, sampling_rate) if augment_params else None
-        self.use_cuda_graph = use_cuda_graph
-        if use_cuda_graph:
-            check_graph(self)
-        self._graphed: GraphedTurn | None = None
-        self._cache: FirstTurn | None = None  # the trainer resets it by this name
         self.fs = sampling_rate
         self.register_load_state_dict_pre_hook(adapt_state_dict)
         self.register_load_state_dict_post_hook(refuse_partial_load)
+        self.set_up_training(conf)
+
+    def set_up_training(self, conf: Mapping[str, Any]) -> None:
+        """For subclasses that train in another way: take what ``codec_conf`` says of it."""
 
     # ---- facts -------------------------------------------------------------------------
 
@@ -185,11 +184,11 @@ class BSCodec(AbsGANCodec):
     def forward(
         self, audio: torch.Tensor, forward_generator: bool = True, **kwargs: Any
     ) -> dict[str, Any]:
-        """One turn of ESPnet's GAN trainer.
+        """The generator step or the discriminator step of ESPnet's GAN trainer.
 
         Args:
             audio: (B, T) float waveforms, T >= 1.
-            forward_generator: the generator's turn, else the discriminator's.
+            forward_generator: the generator step, else the discriminator's.
 
         Returns:
             dict with ``loss`` (scalar), ``stats``, ``weight`` (batch size) and ``optim_idx``
@@ -198,112 +197,91 @@ class BSCodec(AbsGANCodec):
         Raises:
             FloatingPointError: if the loss is not finite, naming its parts.
         """
-        if forward_generator and self._replays(audio):
-            loss, stats = self._replayed_turn(audio)
-        else:
-            if self.training and self.augment is not None:
-                audio = self.augment.of_batch(audio)
-            turn = self._generator_turn if forward_generator else self._discriminator_turn
-            with self._precision(audio.device):
-                loss, stats = turn(audio.unsqueeze(1))
+        loss, stats = self.gan_step(audio, forward_generator)
         self._stop_on_nan(loss, stats, audio)
         loss, stats, weight = force_gatherable((loss, stats, audio.shape[0]), loss.device)
         optimizer = 0 if forward_generator else 1
         return {"loss": loss, "stats": stats, "weight": weight, "optim_idx": optimizer}
 
-    def _precision(self, device: torch.device) -> contextlib.AbstractContextManager:
-        # an autocast that is off would end the trainer's own
-        if not self.use_bf16:
-            return contextlib.nullcontext()
-        return torch.autocast(device.type, torch.bfloat16)
+    def gan_step(self, audio: torch.Tensor, forward_generator: bool) -> StepOutput:
+        """One of the two steps over audio (B, T): the loss, and what is reported."""
+        audio = audio.unsqueeze(1)
+        if not forward_generator:
+            with torch.no_grad():
+                audio_hat = self.generator(audio, with_bands=False).audio
+            return self.discriminator_loss(
+                self.discriminator(audio_hat), self.discriminator(audio)
+            )
+        output = self.generator(audio, self.use_dual_decoder, self.use_band_loss)
+        losses: Losses = {}
+        if self.uses_discriminator:
+            with torch.no_grad():
+                real = self.discriminator(audio)
+            losses = self.adversarial_losses(self.discriminator(output.audio), real)
+        losses |= self.waveform_losses(audio, output)
+        losses |= self.spectrogram_losses(audio, output)
+        return self.generator_loss(losses)
 
-    def _generator_turn(self, audio: torch.Tensor) -> Turn:
-        """The losses of the generator; the discriminator's parameters get no gradient."""
-        losses = self._generator_losses(audio)
-        return self._reported(sum(losses.values()), losses)
+    # ---- losses ------------------------------------------------------------------------
 
-    def _reported(self, loss: torch.Tensor, losses: dict[str, torch.Tensor]) -> Turn:
-        stats = {name: value.detach() for name, value in losses.items()}
-        stats["loss"] = loss.detach()
-        if self.training:
-            stats.update(self.monitor.stats())
-        return loss, stats
+    @property
+    def uses_discriminator(self) -> bool:
+        """Whether the generator's loss has terms of the discriminator."""
+        return bool(self.lambda_adv or self.lambda_feat_match)
 
-    def _replays(self, audio: torch.Tensor) -> bool:
-        """Whether the generator's turn of audio (B, T) is the one that a CUDA graph has."""
-        if not (self.use_cuda_graph and self.training and audio.is_cuda) or is_distributed():
-            return False
-        if self._graphed is None:
-            self._graphed = GraphedTurn(self, audio)
-        return audio.shape == self._graphed.shape  # an epoch's last batch may be smaller
+    def generator_loss(self, losses: Losses) -> StepOutput:
+        """The sum of the generator's terms, and they and it without gradient, to report."""
+        loss = sum(losses.values())
+        return loss, {name: value.detach() for name, value in (losses | {"loss": loss}).items()}
 
-    def _replayed_turn(self, audio: torch.Tensor) -> Turn:
-        loss, losses, codes = self._graphed(audio)
-        self.monitor.update(codes)
-        return self._reported(loss, losses)
-
-    def _generator_losses(self, audio: torch.Tensor) -> dict[str, torch.Tensor]:
-        first = self._take_first_turn(audio)
-        if first is not None and first.has_graph:
-            output = first.output
-        else:
-            output = self._generate(audio, for_losses=True)
-            if self._shares_turns():
-                self._cache = FirstTurn.of_generator(audio, output)
-        losses = self._adversarial_losses(audio, output.audio)
-        losses |= waveform_losses(self, audio, output)
-        return losses | spectrogram_losses(self, audio, output)
-
-    def _discriminator_turn(self, audio: torch.Tensor) -> Turn:
-        """The losses of the discriminator."""
-        first = self._take_first_turn(audio)
-        if first is not None and first.judged and first.judged.is_current(self.discriminator):
-            judged_hat, judged = first.judged.fake, first.judged.real
-        else:
-            if first is None:
-                share = self._shares_turns()
-                with torch.set_grad_enabled(share and torch.is_grad_enabled()):
-                    output = self._generate(audio, for_losses=share)
-                if share:
-                    self._cache = FirstTurn.of_discriminator(audio, output)
-            else:
-                output = first.output
-            judged_hat = self.discriminator(output.audio.detach())
-            judged = self.discriminator(audio)
-        real, fake = in_float32(self.discriminator_adv_loss)(judged_hat, judged)
-        loss = real + fake
-        stats = {"discriminator_loss": loss, "real_loss": real, "fake_loss": fake}
+    def discriminator_loss(self, fake: FeatureMaps, real: FeatureMaps) -> StepOutput:
+        """The discriminator's loss for its outputs for decoded and for original audio."""
+        real_loss, fake_loss = in_float32(self.discriminator_adv_loss)(fake, real)
+        loss = real_loss + fake_loss
+        stats = {"discriminator_loss": loss, "real_loss": real_loss, "fake_loss": fake_loss}
         return loss, {name: value.detach() for name, value in stats.items()}
 
-    def _shares_turns(self) -> bool:
-        return self.cache_generator_outputs and self.training
+    def adversarial_losses(self, fake: FeatureMaps, real: FeatureMaps) -> Losses:
+        """What the discriminator's outputs for decoded and for original audio cost."""
+        adversarial = in_float32(self.generator_adv_loss)(fake)
+        losses = {"adv_loss": self.lambda_adv * adversarial}
+        if self.lambda_feat_match:
+            match = in_float32(self.feat_match_loss)(fake, real)
+            losses["feat_match_loss"] = self.lambda_feat_match * match
+        return losses
 
-    def _take_first_turn(self, audio: torch.Tensor) -> FirstTurn | None:
-        """What the turn before left, if it was of this batch; it is used once."""
-        first, self._cache = self._cache, None
-        return first if first is not None and first.is_of(audio) else None
+    def waveform_losses(self, audio: torch.Tensor, output: GeneratorOutput) -> Losses:
+        """The quantizer's loss, and distances between waveforms; audio is (B, 1, T)."""
+        losses = {
+            "vq_loss": self.lambda_quantization * output.quantizer_loss,
+            "reconstruct_loss": self.lambda_reconstruct * _l1(output.audio, audio),
+        }
+        if output.bands is not None:
+            pairs = list(zip(output.bands_hat, output.bands, strict=True))
+            band_l1 = sum(_l1(hat, band) for hat, band in pairs) / len(pairs)
+            losses["subband_reconstruct_loss"] = self.lambda_reconstruct * band_l1
+        return losses
 
-    def _generate(self, audio: torch.Tensor, for_losses: bool) -> GeneratorOutput:
-        """Run the generator: all that its losses need, or the audio alone."""
-        output = self.generator(
-            audio,
-            use_dual_decoder=self.use_dual_decoder and for_losses,
-            with_bands=self.use_band_loss and for_losses,
-        )
-        if self.training:
-            self.monitor.update(output.codes)
-        return output
-
-    def _adversarial_losses(
-        self, audio: torch.Tensor, audio_hat: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
-        if not (self.lambda_adv or self.lambda_feat_match):
-            return {}
-        share = self._cache is not None and torch.is_grad_enabled() and not is_distributed()
-        judged = judge(self.discriminator, audio_hat, audio, share)
-        if share:
-            self._cache.judged = judged
-        return pass_gradients(audio_hat, judged, adversarial_losses(self, judged))
+    def spectrogram_losses(self, audio: torch.Tensor, output: GeneratorOutput) -> Losses:
+        """Distances between spectrograms, all of one kind in one pass; audio is (B, 1, T)."""
+        wholes = {"": output.audio}
+        if output.audio_unquantized is not None:
+            wholes["_real"] = output.audio_unquantized
+        losses = {}
+        if self.mel_loss is not None:
+            hats, bands = output.bands_hat or [], output.bands or []
+            estimates, targets = [*wholes.values(), *hats], [audio] * len(wholes) + bands
+            mels = in_float32(self.mel_loss.each)(estimates, targets)
+            for suffix, value in zip(wholes, mels, strict=False):
+                losses[f"mel_loss{suffix}"] = self.lambda_mel * value
+            if hats:
+                band_mel = sum(mels[len(wholes) :]) / len(hats)
+                losses["subband_mel_loss"] = self.lambda_mel * band_mel
+        if self.spectral_loss is not None:
+            for suffix, audio_hat in wholes.items():
+                value = in_float32(self.spectral_loss)(audio_hat, audio)
+                losses[f"spectral_loss{suffix}"] = self.lambda_spectral * value
+        return losses
 
     def _stop_on_nan(
         self, loss: torch.Tensor, stats: dict[str, torch.Tensor], audio: torch.Tensor

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from espnet2.gan_codec.bscodec.model.config import check_keys
@@ -22,6 +23,8 @@ from espnet2.gan_codec.shared.discriminator.msstft_discriminator import (
     DiscriminatorSTFT,
     MultiScaleSTFTDiscriminator,
 )
+
+FeatureMaps = list[list[torch.Tensor]]  # of each sub-discriminator, its decision last
 
 LIGHT_DEFAULTS = dict(
     filters=16,
@@ -48,7 +51,7 @@ class LightDiscriminator(nn.Module):
         super().__init__()
         self.msstft_discriminator = MultiScaleSTFTDiscriminator(**{**LIGHT_DEFAULTS, **params})
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> FeatureMaps:
         """(B, 1, T) to a list, one a scale, of feature maps that end with the decision."""
         return self.msstft_discriminator(x)
 

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from espnet2.gan_codec.bscodec.inference.backend import Engine
+from espnet2.gan_codec.bscodec.model.backend import Backend
 from espnet2.gan_codec.bscodec.model.config import GeneratorConfig
 from espnet2.gan_codec.bscodec.model.filterbank import build_filterbank
 from espnet2.gan_codec.bscodec.model.networks import build_networks
 from espnet2.gan_codec.bscodec.model.quantizers import build_quantizer
-from espnet2.gan_codec.bscodec.training import fused_seanet as seanet
 
 
 @dataclasses.dataclass
@@ -46,9 +45,12 @@ class BSCodecGenerator(nn.Module):
     Args:
         config: checked generator configuration.
         sampling_rate: in Hz.
+        backend: runs the networks and searches the codebooks; the modules themselves by default.
     """
 
-    def __init__(self, config: GeneratorConfig, sampling_rate: int) -> None:
+    def __init__(
+        self, config: GeneratorConfig, sampling_rate: int, backend: Backend | None = None
+    ) -> None:
         super().__init__()
         self.hop_length = config.hop_length
         self.hidden_dim = config.hidden_dim
@@ -57,26 +59,19 @@ class BSCodecGenerator(nn.Module):
         self.encoders = nn.ModuleList(encoder for encoder, _ in networks)
         self.quantizer = build_quantizer(config)
         self.decoders = nn.ModuleList(decoder for _, decoder in networks)
-        self.engine = Engine()  # runs the networks, in inference by their fast forms
+        self.backend = backend or Backend()
 
     def latents(self, audio: torch.Tensor, bands: int | None = None) -> list[torch.Tensor]:
         """Latents (B, D, F) of the lowest ``bands`` bands of ``audio`` (B, 1, T)."""
         return self._encode(self.filterbank.analysis(audio)[:bands])
 
     def _encode(self, bands: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        frames = bands[0].shape[-1] // self.hop_length
-        return self._run(list(self.encoders)[: len(bands)], bands, frames)
+        num_frames = bands[0].shape[-1] // self.hop_length
+        return self.backend.run(list(self.encoders)[: len(bands)], bands, num_frames)
 
     def _decode(self, latents: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        return self._run(list(self.decoders)[: len(latents)], latents, latents[0].shape[-1])
-
-    def _run(
-        self, networks: Sequence[nn.Module], inputs: Sequence[torch.Tensor], frames: int
-    ) -> list[torch.Tensor]:
-        pairs = list(zip(networks, inputs, strict=True))
-        if all(network.training and seanet.covers(network, x) for network, x in pairs):
-            return [seanet.run(network, x) for network, x in pairs]
-        return self.engine.run(networks, inputs, frames)
+        num_frames = latents[0].shape[-1]
+        return self.backend.run(list(self.decoders)[: len(latents)], latents, num_frames)
 
     def forward(
         self, audio: torch.Tensor, use_dual_decoder: bool = False, with_bands: bool = True
@@ -118,7 +113,7 @@ class BSCodecGenerator(nn.Module):
     def encode(self, audio: torch.Tensor, bands: int | None = None) -> torch.Tensor:
         """Code ``audio`` (B, 1, T): (B, N, F) int64, F = ceil(T / hop), N streams or ``bands``."""
         # stages of one band are coded together: the slice is for them
-        return self.quantizer.encode(self.latents(audio, bands))[:, :bands]
+        return self.backend.encode(self.quantizer, self.latents(audio, bands))[:, :bands]
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Decode (B, N, F) codes of the first N streams: (B, 1, F * hop)."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from espnet2.gan_codec.bscodec.format.atomic import whole_file
+from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
 from espnet2.gan_codec.bscodec.tokens.manifest import Listing
 from espnet2.gan_codec.bscodec.tokens.metadata import Facts, TokensError
@@ -106,13 +106,13 @@ def write_index(
             progress()
     _remove_others(folder, listing, facts)
     meta = {**facts.to_json(), "shards": len(listing.parts), **vars(totals)}
-    with whole_file(folder / META) as temporary:
+    with atomic_write(folder / META) as temporary:
         temporary.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
     return totals
 
 
 def _open(stack: ExitStack, path: Path) -> TextIO:
-    temporary = stack.enter_context(whole_file(path))
+    temporary = stack.enter_context(atomic_write(path))
     file = open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="\n")
     return stack.enter_context(file)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet2.gan_codec.bscodec.format.atomic import whole_file
+from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.format.audio import SUFFIXES
 from espnet2.gan_codec.bscodec.tokens.metadata import TokensError
 
@@ -93,7 +93,7 @@ def open_listing(
     if source.is_dir() or source.suffix != ".scp":
         entries = _walk(source) if source.is_dir() else _paths(source)
         path = folder / LIST
-        with whole_file(path) as temporary, open(temporary, "wb") as file:
+        with atomic_write(path) as temporary, open(temporary, "wb") as file:
             file.writelines(name + b" " + os.fsencode(entry) + b"\n" for name, entry in entries)
     with open(path, "rb") as file:
         size = shard_size or default_shard_size(sum(1 for line in file if line.strip()))

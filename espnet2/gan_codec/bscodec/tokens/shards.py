@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from espnet2.gan_codec.bscodec.format.atomic import whole_file
+from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
 from espnet2.gan_codec.bscodec.tokens.manifest import Part
 from espnet2.gan_codec.bscodec.tokens.metadata import Facts, TokensError
@@ -129,7 +129,7 @@ def write_shard(folder: Path, part: Part, facts: Facts) -> Iterator[ShardWriter]
     """
     path = data_path(folder, part.number, facts.format)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         with (
             open(temporary, "wb") as file,
             FORMATS[facts.format].writer(file, facts) as writer,
@@ -138,7 +138,7 @@ def write_shard(folder: Path, part: Part, facts: Facts) -> Iterator[ShardWriter]
             yield shard
         data = file_digest(temporary)
     index = ShardIndex(facts, part.digest, data, tuple(shard.rows), tuple(shard.skipped))
-    with whole_file(index_path(folder, part.number)) as temporary:
+    with atomic_write(index_path(folder, part.number)) as temporary:
         temporary.write_text(_dump(index), encoding="utf-8")
 
 

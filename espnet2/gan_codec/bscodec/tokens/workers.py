@@ -169,7 +169,7 @@ def _start(work: Work, queue: Any, done: Any) -> None:
     torch.set_num_threads(1)
     device = queue.get()
     try:
-        codec = Codec.from_pretrained(work.model, device).only_encodes()
+        codec = Codec.from_pretrained(work.model, device).drop_decoder()
         if codec.fingerprint != work.facts.fingerprint:
             raise TokensError(f"{work.model}: has changed during the run")
         _state = _State(work, codec, Pace.of(device, work.batch_seconds), done)

@@ -1,5 +1,4 @@
-"""The training step: the same losses and gradients as published, in less time and memory.
+"""How a model is trained: trainer, GAN step, fused operations, augmentation, checkpoints, samples.
 
-``seanet`` runs SEANet with ``snake``'s own backward, ``adversary`` and ``turns`` let both turns
-share the passes of discriminator and generator, ``objectives`` has the terms of the loss.
+``gan_step`` is what the model calls; ``trainer`` is ESPnet's with samples and atomic checkpoints.
 """

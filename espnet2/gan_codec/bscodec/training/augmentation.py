@@ -1,7 +1,8 @@
-"""Changes of the training audio, made on its device, so that no piece is heard twice alike.
+"""Augmentation of the training audio on its device, so that no chunk is trained on twice.
 
-Each is made to some items of a batch, drawn anew every step: another speed (and so another pitch),
-tones in place of the recording, a second item mixed in, a steep low-pass, a fade, another level.
+Each is applied to some items of a batch, drawn anew every step: another speed (and so
+another pitch), tones in place of the recording, a second item mixed in, a steep low-pass, a fade,
+another level.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class AugmentConfig:
         return cls(**values)
 
 
-class Augment:
+class Augmentation:
     """Change a batch of chunks as the configuration says, with torch's generator of its device.
 
     Args:

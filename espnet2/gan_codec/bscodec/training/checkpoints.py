@@ -11,7 +11,7 @@ CHECKPOINT = "checkpoint.pth"  # ESPnet's name of the file from which training g
 
 
 @contextlib.contextmanager
-def whole_saves() -> Iterator[None]:
+def atomic_checkpoints() -> Iterator[None]:
     """While this lasts, ``torch.save`` to a path leaves a whole file there, or what there was.
 
     It writes to ``<path>.part`` and renames. The name is always the same, so that what a kill
@@ -33,7 +33,7 @@ def whole_saves() -> Iterator[None]:
             os.replace(*held.popitem())
 
     @functools.wraps(save)
-    def save_whole(obj, f, *args, **kwargs):
+    def save_atomically(obj, f, *args, **kwargs):
         if not isinstance(f, (str, os.PathLike)):
             return save(obj, f, *args, **kwargs)
         path = os.fspath(f)
@@ -45,7 +45,7 @@ def whole_saves() -> Iterator[None]:
             os.replace(part, path)
             release()
 
-    torch.save = save_whole
+    torch.save = save_atomically
     try:
         yield
         release()

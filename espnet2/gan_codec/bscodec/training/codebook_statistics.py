@@ -1,4 +1,4 @@
-"""Watching the codebooks while they train: usage and perplexity of each band."""
+"""Usage and perplexity of each codebook while it trains, and a warning of its collapse."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLLAPSED = 0.01
 WARN_EVERY = 1000
 
 
-class CodebookMonitor(nn.Module):
+class CodebookStatistics(nn.Module):
     """Running histograms of the codes that training uses.
 
     The counts are buffers outside of the state dict: they say how training goes, not what the

@@ -11,7 +11,7 @@ import dataclasses
 import torch
 from torch.nn import functional as F
 
-from espnet2.gan_codec.bscodec.inference.products import MANY_PRODUCTS, multiply
+from espnet2.gan_codec.bscodec.inference.products import MAX_PRODUCTS_CHANNELS_LAST, multiply
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _halves(weight: torch.Tensor) -> list[torch.Tensor]:
 
 def _is_narrow(weight: torch.Tensor) -> bool:
     """From so many products an output on, channels-last loses digits and is no faster."""
-    return weight[0].numel() < MANY_PRODUCTS
+    return weight[0].numel() < MAX_PRODUCTS_CHANNELS_LAST
 
 
 def _image(x: torch.Tensor) -> torch.Tensor:

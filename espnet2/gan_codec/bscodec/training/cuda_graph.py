@@ -1,52 +1,54 @@
-"""The generator's turn as one CUDA graph.
+"""The generator step as one CUDA graph.
 
 A small codec is hundreds of layers of little work each, and a GPU waits most of the time for the
-next kernel to be launched.  A CUDA graph launches the changes of the audio, the forward pass and
-the backward pass at once; the gradients lie ready when ``loss.backward()`` asks for them.
+next kernel launch.  A CUDA graph launches augmentation, forward and backward pass at once; the
+gradients are ready when ``loss.backward()`` asks for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from espnet2.gan_codec.bscodec.model.config import require
-from espnet2.gan_codec.bscodec.training.objectives import (
-    Losses,
-    spectrogram_losses,
-    waveform_losses,
-)
-
-if TYPE_CHECKING:
-    from espnet2.gan_codec.bscodec.bscodec import BSCodec
+from espnet2.gan_codec.bscodec.model.bscodec import BandSplitCodec, Losses
+from espnet2.gan_codec.bscodec.model.config import GeneratorConfig, require
+from espnet2.gan_codec.bscodec.training.augmentation import Augmentation
 
 WARM_UPS = 3  # before the capture, for what libraries choose and allocate at first
 
 
-def check_graph(model: BSCodec) -> None:
-    """Raise ConfigError, in one line, for a model whose turn cannot be one graph."""
-    key, config = "use_cuda_graph", model.config
-    alone = not (model.lambda_adv or model.lambda_feat_match)
-    require(alone, key, "false with a discriminator", True)
+def check_graph(conf: Mapping[str, Any], config: GeneratorConfig) -> None:
+    """Raise ConfigError, in one line, for a ``codec_conf`` whose step cannot be one graph."""
+    key = "use_cuda_graph"
+    feature_match = conf["lambda_feat_match"] if conf["use_feat_match_loss"] else 0
+    require(not (conf["lambda_adv"] or feature_match), key, "false with a discriminator", True)
     simvq = config.quantize_choice == "band_simvq" and not config.quantize_refit_interval
     expected = "false unless quantize_choice is band_simvq and quantize_refit_interval is 0"
     require(simvq, key, expected, True)
 
 
-class GraphedTurn:
-    """The generator's turn for batches of one shape.
+class GraphedStep:
+    """The generator step for batches of one shape.
 
     Args:
-        model: a BSCodec in training, on a GPU.
-        audio: (B, T), a batch of the shape to come, before it is augmented.
+        model: a codec in training, on a GPU.
+        audio: (B, T), a batch of the shape to come, before augmentation.
+        augmentation: of the audio; ``None`` leaves it as it is.
+        use_bf16: run the networks under autocast to bfloat16.
     """
 
-    def __init__(self, model: BSCodec, audio: torch.Tensor) -> None:
+    def __init__(
+        self,
+        model: BandSplitCodec,
+        audio: torch.Tensor,
+        augmentation: Augmentation | None,
+        use_bf16: bool,
+    ) -> None:
         self.shape = audio.shape
-        self._model = model
+        self._model, self._augmentation, self._use_bf16 = model, augmentation, use_bf16
         self._audio = audio.clone()
         self._replay = self._capture()
 
@@ -63,16 +65,16 @@ class GraphedTurn:
         return graph.replay
 
     def _run(self) -> None:
-        """The turn as it is, into tensors that every replay writes anew."""
-        model = self._model
-        with torch.autocast("cuda", torch.bfloat16, enabled=model.use_bf16, cache_enabled=False):
-            audio = self._audio if model.augment is None else model.augment(self._audio)
+        """The step itself, into tensors that every replay overwrites."""
+        model, augment = self._model, self._augmentation
+        with torch.autocast("cuda", torch.bfloat16, enabled=self._use_bf16, cache_enabled=False):
+            audio = self._audio if augment is None else augment(self._audio)
             audio = audio.unsqueeze(1)
-            # moving codes draws as many as it finds, which a graph cannot
+            # moving codes draws a number of them that depends on data, which a graph cannot
             with model.generator.quantizer.adapting_later():
                 output = model.generator(audio, model.use_dual_decoder, model.use_band_loss)
-            losses = waveform_losses(model, audio, output)
-            losses |= spectrogram_losses(model, audio, output)
+            losses = model.waveform_losses(audio, output)
+            losses |= model.spectrogram_losses(audio, output)
         parameters = [p for p in model.generator.parameters() if p.requires_grad]
         gradients = torch.autograd.grad(sum(losses.values()), parameters, allow_unused=True)
         used = [pair for pair in zip(parameters, gradients, strict=True) if pair[1] is not None]
@@ -84,7 +86,7 @@ class GraphedTurn:
         self._codes = output.codes
 
     def __call__(self, audio: torch.Tensor) -> tuple[torch.Tensor, Losses, list[torch.Tensor]]:
-        """Run the turn of audio (B, T).
+        """Run the step over audio (B, T).
 
         Returns:
             the loss, whose backward pass, before the next call, gives the generator's parameters
@@ -97,7 +99,7 @@ class GraphedTurn:
         loss = _Replayed.apply(self._parameters[0], losses.sum(), self)
         return loss, dict(zip(self._names, losses.unbind(), strict=True)), self._codes
 
-    def give_gradients(self, factor: torch.Tensor) -> None:
+    def add_gradients(self, factor: torch.Tensor) -> None:
         """Add ``factor`` (scalar) times the gradients of the last call to the parameters'."""
         sizes = [parameter.numel() for parameter in self._parameters]
         parts = (self._gradient * factor).split(sizes)  # one product for all, which is a copy too
@@ -111,13 +113,13 @@ class _Replayed(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, parameter: torch.Tensor, loss: torch.Tensor, turn: GraphedTurn
+        ctx: FunctionCtx, parameter: torch.Tensor, loss: torch.Tensor, step: GraphedStep
     ) -> torch.Tensor:
-        ctx.turn = turn
+        ctx.step = step
         return loss.clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, factor: torch.Tensor) -> tuple[None, None, None]:
-        ctx.turn.give_gradients(factor)
+        ctx.step.add_gradients(factor)
         return None, None, None

@@ -1,6 +1,6 @@
 """SEANet in training: the same modules and parameters, run layer by layer with channels last.
 
-The modules stay as they are, with their names in the state dict; what is not covered here (other
+The modules stay as they are, with their names in the state dict; what is not supported here (other
 activations, norms, padding, signals too short to reflect, other devices and precisions) is run
 by the modules themselves.
 """
@@ -26,7 +26,7 @@ from espnet2.gan_codec.shared.encoder.seanet import (
 from espnet2.gan_codec.shared.encoder.snake_activation import Snake1d
 
 
-def covers(network: nn.Module, x: torch.Tensor) -> bool:
+def supports(network: nn.Module, x: torch.Tensor) -> bool:
     """Whether :func:`run` may stand for ``network(x)``."""
     return (
         type(network) in (SEANetEncoder, SEANetDecoder)
@@ -55,12 +55,12 @@ def _sequence(layers: Iterable[nn.Module], x: torch.Tensor) -> torch.Tensor:
 
 
 def _layer(layer: nn.Module, act: Snake1d | None, x: torch.Tensor) -> torch.Tensor:
-    if isinstance(layer, SConv1d) and _covers_conv(layer.conv.conv, layer.conv.norm_type):
+    if isinstance(layer, SConv1d) and _supports_conv(layer.conv.conv, layer.conv.norm_type):
         return _conv(layer, act, x)
     if isinstance(layer, SConvTranspose1d):
         conv = layer.convtr.convtr
         two_strides = conv.kernel_size[0] == 2 * conv.stride[0]
-        if two_strides and _covers_conv(conv, layer.convtr.norm_type):
+        if two_strides and _supports_conv(conv, layer.convtr.norm_type):
             return _transposed_conv(layer, act, x)
     if isinstance(layer, SEANetResnetBlock) and act is None:
         return _residual(layer, x)
@@ -75,7 +75,7 @@ def _plain(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return layer(x.mT).mT
 
 
-def _covers_conv(conv: nn.Module, norm: str) -> bool:
+def _supports_conv(conv: nn.Module, norm: str) -> bool:
     return norm in ("none", "weight_norm") and conv.groups == 1
 
 
@@ -116,6 +116,6 @@ def _shortcut(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
     if isinstance(layer, nn.Identity):
         return x
     conv = layer.conv.conv
-    if conv.kernel_size[0] == 1 and _covers_conv(conv, layer.conv.norm_type):
+    if conv.kernel_size[0] == 1 and _supports_conv(conv, layer.conv.norm_type):
         return F.linear(x, conv.weight.squeeze(2), conv.bias)
     return _plain(layer, x)

@@ -1,4 +1,4 @@
-"""Batches made ready beside the training step.
+"""Batches prefetched by a thread beside the training step.
 
 ESPnet cuts and shuffles chunks in the training process itself, and a small codec's step on a GPU
 is not much longer than that takes.
@@ -19,7 +19,7 @@ DEPTH = 3  # batches that wait
 Batch = tuple[list[str], dict[str, torch.Tensor]]
 
 
-class Ahead(AbsIterFactory):
+class PrefetchIterFactory(AbsIterFactory):
     """A factory's batches, in its order, from a thread; in pinned memory where there is a GPU."""
 
     def __init__(self, factory: AbsIterFactory) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from espnet2.gan_codec.bscodec.format.atomic import whole_file
+from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.format.pictures import RANGE_DB, power_spectrogram
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def publish(sample: Sample, epoch: int, folder: Path, writer: Any | None) -> Non
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     figure = draw(sample, f"decoded after epoch {epoch}")
-    with whole_file(folder / f"{epoch}ep.png") as temporary:
+    with atomic_write(folder / f"{epoch}ep.png") as temporary:
         figure.savefig(temporary, format="png")
     if writer is None:
         return

@@ -1,4 +1,4 @@
-"""What the first turn of a training step leaves to the second, which is of the same batch."""
+"""What the first of the two steps over a batch leaves to the second."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 import torch
 
 from espnet2.gan_codec.bscodec.model.generator import GeneratorOutput
-from espnet2.gan_codec.bscodec.training.shared_discriminator import Judged
+from espnet2.gan_codec.bscodec.training.shared_discriminator import DiscriminatorOutputs
 
 
 def is_same_batch(source: torch.Tensor, version: int, audio: torch.Tensor) -> bool:
@@ -17,39 +17,39 @@ def is_same_batch(source: torch.Tensor, version: int, audio: torch.Tensor) -> bo
 
 
 @dataclasses.dataclass
-class FirstTurn:
+class StepCache:
     """The generator's output for a batch, and perhaps the discriminator's passes over it.
 
     Attributes:
         source: the batch's audio, and ``version`` of its contents.
         output: the generator's output.
-        has_graph: the generator's turn may still go backward through it.
-        judged: the discriminator's passes over it, which its own turn can use.
+        has_graph: the generator step may still go backward through it.
+        discriminator: its outputs for the batch, which its own step can use.
     """
 
     source: torch.Tensor
     version: int
     output: GeneratorOutput
     has_graph: bool
-    judged: Judged | None = None
+    discriminator: DiscriminatorOutputs | None = None
 
     @classmethod
-    def of_discriminator(cls, audio: torch.Tensor, output: GeneratorOutput) -> FirstTurn:
-        """Leave the output with its graph, for the generator's turn to go backward through."""
+    def of_discriminator(cls, audio: torch.Tensor, output: GeneratorOutput) -> StepCache:
+        """Leave the output with its graph, for the generator step to go backward through."""
         return cls(audio, audio._version, output, has_graph=True)
 
     @classmethod
-    def of_generator(cls, audio: torch.Tensor, output: GeneratorOutput) -> FirstTurn:
+    def of_generator(cls, audio: torch.Tensor, output: GeneratorOutput) -> StepCache:
         """Leave the output without its graph, which the generator's own backward uses up."""
-        left = GeneratorOutput(
+        kept = GeneratorOutput(
             audio=output.audio.detach(),
             bands=None,
             bands_hat=None,
             quantizer_loss=output.quantizer_loss.detach(),
             codes=output.codes,
         )
-        return cls(audio, audio._version, left, has_graph=False)
+        return cls(audio, audio._version, kept, has_graph=False)
 
     def is_of(self, audio: torch.Tensor) -> bool:
-        """Whether ``audio`` is the batch that this turn was of, unchanged since."""
+        """Whether ``audio`` is the batch that this step was of, unchanged since."""
         return is_same_batch(self.source, self.version, audio)

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from espnet2.gan_codec.bscodec.training.checkpoints import whole_saves
-from espnet2.gan_codec.bscodec.training.prefetch import Ahead
+from espnet2.gan_codec.bscodec.training.checkpoints import atomic_checkpoints
+from espnet2.gan_codec.bscodec.training.prefetch import PrefetchIterFactory
 from espnet2.gan_codec.bscodec.training.samples import is_due, make_sample, publish
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from espnet2.iterators.sequence_iter_factory import SequenceIterFactory
@@ -54,8 +54,8 @@ class CodecTrainer(GANTrainer):
                 valid_iter_factory, plot_attention_iter_factory
             )
         if trainer_options.ngpu > 0:
-            train_iter_factory = Ahead(train_iter_factory)
-        with whole_saves():
+            train_iter_factory = PrefetchIterFactory(train_iter_factory)
+        with atomic_checkpoints():
             super().run(
                 train_iter_factory=train_iter_factory,
                 valid_iter_factory=valid_iter_factory,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from espnet2.gan_codec.bscodec.format.atomic import whole_file
+from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.format.audio import AudioReader, downmix
 from espnet2.gan_codec.scoring.codes import read_codes
 from espnet2.gan_codec.scoring.inputs import read_recordings
@@ -136,12 +136,12 @@ def _code_one(peer: Peer, source: Path, target: Path) -> Coded:
         audio = np.concatenate([downmix(block) for block in reader.blocks()])
     target.parent.mkdir(parents=True, exist_ok=True)
     record.unlink(missing_ok=True)  # it is of another file as soon as that one is replaced
-    with whole_file(target) as temporary:
+    with atomic_write(target) as temporary:
         coded = peer.code(audio, rate, temporary)
     if coded.bsc is not None:
-        with whole_file(target.with_suffix(".bsc")) as temporary:
+        with atomic_write(target.with_suffix(".bsc")) as temporary:
             temporary.write_bytes(coded.bsc)
         coded = replace(coded, bsc=None)
-    with whole_file(record) as temporary:
+    with atomic_write(record) as temporary:
         temporary.write_text(json.dumps({"of": stamp, "coded": asdict(coded)}), encoding="utf-8")
     return coded

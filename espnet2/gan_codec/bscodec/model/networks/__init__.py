@@ -7,7 +7,7 @@ from espnet2.gan_codec.bscodec.model.networks.seanet import seanet_decoder, sean
 from espnet2.gan_codec.bscodec.model.networks.spectral import (
     SpectralDecoder,
     SpectralEncoder,
-    tie_linear_paths,
+    init_as_inverses,
 )
 
 
@@ -18,7 +18,7 @@ def build_networks(config: GeneratorConfig, channels: int) -> tuple[nn.Module, n
     """
     if config.network == "spectral":
         encoder, decoder = SpectralEncoder(config, channels), SpectralDecoder(config, channels)
-        tie_linear_paths(encoder, decoder)
+        init_as_inverses(encoder, decoder)
         return encoder, decoder
     return seanet_encoder(config), seanet_decoder(config)
 

@@ -171,7 +171,7 @@ class SpectralDecoder(nn.Module):
 
 
 @torch.no_grad()
-def tie_linear_paths(encoder: SpectralEncoder, decoder: SpectralDecoder) -> None:
+def init_as_inverses(encoder: SpectralEncoder, decoder: SpectralDecoder) -> None:
     """Set the two linear paths up as inverses of one another.
 
     Every gain and, if all of one frame fit, every shape coefficient gets a random direction of

@@ -12,24 +12,21 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from espnet2.gan_codec.bscodec.inference import prefilter_search as coarse
-from espnet2.gan_codec.bscodec.inference.thread_pool import push_all
 from espnet2.gan_codec.bscodec.model.distributed import sum_over_ranks
 from espnet2.gan_codec.bscodec.model.precision import in_float32
 from espnet2.gan_codec.bscodec.model.quantizers.search import (
     CODE_BLOCK,
-    FRAME_BLOCK,
     nearest_codes,
 )
 
-# up to there one band after the other is searched, as each search reads its whole codebook
-FEW_FRAMES = 128
+Search = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
 # weight of the commitment term beside the codebook term
 COMMITMENT = 0.25
 # steps over which the latents' second moment is averaged for a refit: one batch may be all
@@ -99,7 +96,6 @@ class SimVQ(nn.Module):
         self.code_transform = nn.Linear(codebook_dim, dim, bias=False)
         self._half_norms: torch.Tensor | None = None
         self._half_norms_of: tuple | None = None
-        self._coarse: coarse.CoarseCodebook | None = None
 
     def _cached_half_norms(self) -> torch.Tensor:
         """|W c_j|^2 / 2 for every code (K,), computed again only when a weight changed."""
@@ -112,7 +108,7 @@ class SimVQ(nn.Module):
                 self._half_norms = torch.cat(
                     [((c @ gram) * c).sum(1) / 2 for c in codebook.split(CODE_BLOCK)]
                 )
-            self._half_norms_of, self._coarse = state, None
+            self._half_norms_of = state
         return self._half_norms
 
     def _projected(self, frames: torch.Tensor) -> torch.Tensor:
@@ -123,19 +119,17 @@ class SimVQ(nn.Module):
         # a float32 product depends on how many frames it is of, and codes must not
         return (frames.double() @ weight.double()).to(frames.dtype)
 
-    def _nearest(self, projected: torch.Tensor) -> torch.Tensor:
-        """Nearest codes of frames (n, d) that were projected by W: (n,) int64."""
-        codebook, half_norms = self.frozen_codebook, self._cached_half_norms()
-        if self.training or not coarse.pays(projected, codebook):
-            return nearest_codes(projected, codebook, half_norms)
-        if self._coarse is None:  # worth its making only while the weights stay as they are
-            self._coarse = coarse.CoarseCodebook(codebook, half_norms)
-        return self._coarse.nearest(projected)
+    def encode(self, x: torch.Tensor, search: Search = nearest_codes) -> torch.Tensor:
+        """Nearest codes of latents (B, D, F): (B, F) int64.
 
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Nearest codes of latents (B, D, F): (B, F) int64."""
+        Args:
+            x: latents.
+            search: finds the nearest codes of queries (n, d), as ``nearest_codes`` does; in
+                evaluation it is given the same norms (K,) as long as the weights stay.
+        """
         frames = x.detach().transpose(1, 2).reshape(-1, x.shape[1])
-        indices = self._nearest(self._projected(frames))
+        codebook, half_norms = self.frozen_codebook, self._cached_half_norms()
+        indices = search(self._projected(frames), codebook, half_norms)
         return indices.view(x.shape[0], x.shape[2])
 
     def decode(self, indices: torch.Tensor) -> torch.Tensor:
@@ -341,14 +335,8 @@ class BandSimVQ(nn.Module):
     @in_float32
     def encode(self, latents: Sequence[torch.Tensor]) -> torch.Tensor:
         """Latents of the lowest bands, (B, D, F) each, to codes (B, N, F) int64."""
-        pairs = list(zip(self.layers, latents, strict=False))
-        frames = latents[0].shape[2]
-        if frames < FEW_FRAMES or torch.compiler.is_compiling() or torch.jit.is_tracing():
-            return torch.stack([layer.encode(x) for layer, x in pairs], dim=1)
-        searches = [lambda x, last, layer=layer: layer.encode(x) for layer, _ in pairs]
-        inputs = [x for _, x in pairs]
-        codes = push_all(searches, inputs, frames, last=True, most=FRAME_BLOCK)
-        return torch.stack(codes, dim=1)
+        pairs = zip(self.layers, latents, strict=False)
+        return torch.stack([layer.encode(x) for layer, x in pairs], dim=1)
 
     @in_float32
     def decode(self, codes: torch.Tensor) -> list[torch.Tensor]:

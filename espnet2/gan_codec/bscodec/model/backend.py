@@ -1,0 +1,32 @@
+"""How a generator's networks are run and its codebooks searched: here, by the modules themselves.
+
+Training and inference have faster ways of the same computation.  They subclass `Backend` and are
+handed to the generator when it is built; nothing in this room knows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+
+class Backend:
+    """The plain way."""
+
+    def run(
+        self, networks: Sequence[nn.Module], inputs: Sequence[torch.Tensor], num_frames: int
+    ) -> list[torch.Tensor]:
+        """Return each band's network's output for its input.
+
+        Args:
+            networks: of the bands.
+            inputs: (B, C, n) float, one a band.
+            num_frames: frames of codes that the inputs hold, roughly.
+        """
+        return [network(x) for network, x in zip(networks, inputs, strict=True)]
+
+    def encode(self, quantizer: nn.Module, latents: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Latents (B, D, F) of the lowest bands to codes (B, N, F) int64."""
+        return quantizer.encode(latents)
