@@ -1,4 +1,4 @@
-"""The user's object: load a model by its name, then turn audio into codes and back.
+"""The user's object: load a model by its name, then encode and decode.
 
 In short::
 
@@ -223,7 +223,7 @@ class Codec:
         bands: int | None = None,
         max_hz: float | None = None,
     ) -> list[EncodedAudio]:
-        """Encode several pieces of audio as one batch, each as ``encode`` does by itself.
+        """Encode several clips as one batch, each as ``encode`` does by itself.
 
         Args:
             audios: (T,) or (T, C) each, of any lengths; similar ones are done the fastest.

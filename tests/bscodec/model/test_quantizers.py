@@ -123,10 +123,10 @@ def test_simvq_refit_follows_the_latents_and_never_hurts():
     x = (torch.randn(24, 5) @ torch.randn(5, 400) * 5).unsqueeze(0)
     before = layer._error(x).item()
     layer._watch(x)
-    assert layer.refit(x)
+    assert layer.pca_init(x)
     after = layer._error(x).item()
     assert after < before / 3
-    assert not layer.refit(x)  # nothing left to gain: the map stays as it is
+    assert not layer.pca_init(x)  # nothing left to gain: the map stays as it is
     assert layer._error(x).item() == after
 
 
@@ -136,11 +136,11 @@ def test_simvq_refit_is_not_misled_by_one_odd_batch():
     usual = (torch.randn(24, 8) @ torch.randn(8, 400) * 5).unsqueeze(0)
     for _ in range(100):
         layer._watch(usual)
-    layer.refit(usual)
+    layer.pca_init(usual)
     good = layer._error(usual).item()
     odd = 0.01 * usual[:, :, :50]
     layer._watch(odd)
-    layer.refit(odd)
+    layer.pca_init(odd)
     assert layer._error(usual).item() < 1.2 * good
 
 
@@ -170,7 +170,7 @@ def test_simvq_reseed_moves_idle_codes_to_badly_quantized_latents():
     before, used = layer.frozen_codebook.clone(), layer.encode(x).unique()
     layer._idle.fill_(1e9)[used] = 0
     error = layer._error(x).item()
-    moved = layer.reseed(x, layer.decode(layer.encode(x)))
+    moved = layer.reset_dead_codes(x, layer.decode(layer.encode(x)))
     assert moved == 64 - len(used)
     assert torch.equal(layer.frozen_codebook[used], before[used])  # codes in use stay
     assert layer._error(x).item() < error
@@ -184,7 +184,7 @@ def test_simvq_reseed_leaves_a_codebook_in_use_alone():
     layer = SimVQ(64, 8, 24).train()
     x = torch.randn(1, 24, 400)
     before = layer.frozen_codebook.clone()
-    assert layer.reseed(x, layer.decode(layer.encode(x))) == 0
+    assert layer.reset_dead_codes(x, layer.decode(layer.encode(x))) == 0
     assert torch.equal(layer.frozen_codebook, before)
 
 
@@ -212,7 +212,7 @@ def test_simvq_follow_ends_in_the_midst_of_the_latents():
     for _ in range(40):
         indices = layer.encode(x)
         unused[indices.unique()] = False
-        layer.follow(x, indices)
+        layer.ema_update(x, indices)
     assert layer._error(x).item() < 0.8 * error
     assert torch.equal(layer.frozen_codebook[unused], before[unused])
     indices = layer.encode(x)
@@ -227,7 +227,7 @@ def test_simvq_follow_moves_a_code_by_its_share():
     target = torch.randn(8)
     x = layer.code_transform(target).detach().view(1, 24, 1)
     before = layer.frozen_codebook[2].clone()
-    layer.follow(x, torch.tensor([[2]]))
+    layer.ema_update(x, torch.tensor([[2]]))
     expected = before + 0.25 * (target - before)
     assert torch.allclose(layer.frozen_codebook[2], expected, atol=1e-5)
 
@@ -239,7 +239,7 @@ def test_simvq_follow_keeps_codes_near_where_w_has_almost_no_length():
         layer.code_transform.weight[:, -1] *= 1e-5
     x, before = torch.randn(1, 24, 200), layer.frozen_codebook.abs().max()
     for _ in range(20):
-        layer.follow(x, layer.encode(x))
+        layer.ema_update(x, layer.encode(x))
     # all others are as large as their latents ask for; the last would be 1e5 times as large
     assert layer.frozen_codebook[:, -1].abs().max() < 2 * before
     assert layer._error(x) < x.square().sum()
@@ -263,7 +263,7 @@ def test_simvq_equalize_changes_no_code():
     codes = torch.arange(64)[None]
     x, before = torch.randn(1, 24, 400, dtype=torch.float64), layer.decode(codes)
     indices = layer.encode(x)
-    layer.equalize(largest=100)
+    layer.orthogonalize(largest=100)
     torch.testing.assert_close(layer.decode(codes), before)
     assert torch.equal(layer.encode(x), indices)
     assert abs(layer.frozen_codebook.abs().max().item() - 100) < 1e-9

@@ -1,4 +1,4 @@
-"""Whole files or none: outputs appear under their name only once they are finished."""
+"""Atomic writes: an output appears under its name only once it is complete."""
 
 import contextlib
 import os

@@ -161,20 +161,20 @@ def resampled_length(num_samples: int, rate: int, new_rate: int) -> int:
 def resample(blocks: Iterable[np.ndarray], rate: int, new_rate: int) -> Iterator[np.ndarray]:
     """Resample (n,) float32 blocks from ``rate`` to ``new_rate`` Hz, with soxr's high quality.
 
-    The outcome does not depend on where the blocks are cut, and has exactly
+    The result does not depend on the block sizes, and has exactly
     ``resampled_length`` samples.
     """
     if rate == new_rate:
         yield from blocks
         return
     stream = soxr.ResampleStream(rate, new_rate, 1, dtype="float32", quality="HQ")
-    taken = given = 0
+    num_samples_in = num_samples_out = 0
     for block in blocks:
-        taken += len(block)
+        num_samples_in += len(block)
         resampled = stream.resample_chunk(block)
-        given += len(resampled)
+        num_samples_out += len(resampled)
         yield resampled
-    missing = resampled_length(taken, rate, new_rate) - given
+    missing = resampled_length(num_samples_in, rate, new_rate) - num_samples_out
     tail = stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)[:missing]
     yield np.pad(tail, (0, missing - len(tail)))
 

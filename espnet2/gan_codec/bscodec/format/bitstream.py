@@ -102,7 +102,7 @@ class EncodedAudio(BscHeader):
 
 
 class BscWriter:
-    """Write a ``.bsc`` file from codes that arrive in pieces of any number of frames.
+    """Write a ``.bsc`` file from chunks of codes of any number of frames.
 
     Used as a context manager: the file appears under its name when the ``with`` block ends well,
     and leaves nothing behind when it does not. ``num_samples`` of the header may be 0 while it is

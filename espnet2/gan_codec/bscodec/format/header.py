@@ -210,11 +210,11 @@ class _Cursor:
         self.data, self.position = data, position
 
     def take(self, size: int) -> bytes:
-        taken = self.data[self.position : self.position + size]
-        if len(taken) < size:
+        chunk = self.data[self.position : self.position + size]
+        if len(chunk) < size:
             raise EOFError
         self.position += size
-        return taken
+        return chunk
 
     def byte(self) -> int:
         return self.take(1)[0]

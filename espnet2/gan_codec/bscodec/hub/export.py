@@ -38,7 +38,7 @@ def package_model(
     folder.mkdir(parents=True, exist_ok=True)
     if small_codebooks:
         for layer in model.generator.quantizer.layers:
-            layer.equalize(largest=torch.iinfo(torch.int8).max)
+            layer.orthogonalize(largest=torch.iinfo(torch.int8).max)
     weights = {f"generator.{key}": value for key, value in model.generator.state_dict().items()}
     for key, value in weights.items():
         if small_codebooks and key.endswith(".frozen_codebook"):

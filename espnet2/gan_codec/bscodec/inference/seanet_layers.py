@@ -20,7 +20,8 @@ from espnet2.gan_codec.bscodec.inference.products import (
 from espnet2.gan_codec.bscodec.inference.stream import Stream
 from espnet2.gan_codec.shared.encoder.seanet import SLSTM
 
-FEW_STEPS = 100  # up to there an LSTM's own preparations take longer than running it by steps
+# up to there an LSTM's own preparations take longer than running it by steps
+MAX_UNROLLED_STEPS = 100
 
 
 class ConvStream(Stream):
@@ -30,7 +31,7 @@ class ConvStream(Stream):
     kernel size asks for.
     """
 
-    state_keys = ("carry", "ahead", "num_samples_in")
+    state_keys = ("carry", "next_window", "num_samples_in")
 
     def __init__(
         self,
@@ -44,10 +45,10 @@ class ConvStream(Stream):
         padding = product.span - product.stride
         self.right = 0 if causal else padding // 2
         self.left = padding - self.right
-        self.shortest = self.left + 1 if reflect else 1  # a signal whose start can be padded
+        self.min_length = self.left + 1 if reflect else 1  # a signal whose start can be padded
         # activated inputs that a window or the end's reflection still needs, padding included
         self.carry = product.bias.new_zeros(batch, 0, product.channels)
-        self.ahead = 0  # place of the next window in the carry
+        self.next_window = 0  # place of the next window in the carry
         self.num_samples_in = 0
 
     def inputs_for(self, outputs: int) -> int:
@@ -56,21 +57,21 @@ class ConvStream(Stream):
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
         span, stride = self.product.span, self.product.stride
         before, self.num_samples_in = self.num_samples_in, self.num_samples_in + x.shape[1]
-        started = self.num_samples_in >= self.shortest or last and self.num_samples_in > 0
-        left = self.left if started and before < self.shortest else 0
+        started = self.num_samples_in >= self.min_length or last and self.num_samples_in > 0
+        left = self.left if started and before < self.min_length else 0
         right = self.right + -self.num_samples_in % stride if started and last else 0
 
         inputs = self._join(x, left, right)
         if left or right:
             self._pad(inputs, left, right, last)
         length = inputs.shape[1]
-        count = max(0, (length - self.ahead - span) // stride + 1) if started else 0
-        windows = inputs[:, self.ahead : self.ahead + (count - 1) * stride + span]
-        self.ahead += count * stride
+        count = max(0, (length - self.next_window - span) // stride + 1) if started else 0
+        windows = inputs[:, self.next_window : self.next_window + (count - 1) * stride + span]
+        self.next_window += count * stride
         # the end may reflect the last right + stride inputs
-        kept = max(0, min(self.ahead, length - self.right - stride))
+        kept = max(0, min(self.next_window, length - self.right - stride))
         self.carry = inputs[:, length if last else kept :].clone()
-        self.ahead -= kept
+        self.next_window -= kept
         if not count:
             return x.new_empty(len(x), 0, self.product.out_channels)
         return self.product(windows)
@@ -184,7 +185,7 @@ class LSTMStream(Stream):
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
         if not x.shape[1]:
             return x
-        run = self._step_by_step if x.shape[1] <= FEW_STEPS else self._at_once
+        run = self._step_by_step if x.shape[1] <= MAX_UNROLLED_STEPS else self._at_once
         y = run(x.transpose(0, 1)).transpose(0, 1)
         return y + x if self.skip else y
 

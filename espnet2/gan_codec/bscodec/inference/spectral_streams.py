@@ -33,10 +33,10 @@ def encoder_stream(encoder: SpectralEncoder, batch: int) -> Stream:
             Pointwise(lambda x: encoder.project(encoder.norm(x))),
         ]
     )
-    direct = Chain(
+    skip = Chain(
         [Pointwise(lambda x: x[..., : encoder.coded]), ConvStream(encoder.linear_path, batch)]
     )
-    both = SideBySide(networks, direct, torch.add)
+    both = SideBySide(networks, skip, torch.add)
     return ChannelsLast([Pointwise(encoder.features), both])
 
 
@@ -52,8 +52,8 @@ def decoder_stream(decoder: SpectralDecoder, batch: int) -> Stream:
             Pointwise(lambda x: decoder.project(decoder.norm(x))),
         ]
     )
-    direct = TransposedConvStream(decoder.linear_path, batch)
-    return ChannelsLast([SideBySide(networks, direct, decoder.coefficients)])
+    skip = TransposedConvStream(decoder.linear_path, batch)
+    return ChannelsLast([SideBySide(networks, skip, decoder.coefficients)])
 
 
 class Pointwise(Stream):
@@ -107,7 +107,7 @@ class BlockStream(ConvStream):
         if not x.shape[1]:
             return x
         y = convolve_valid(x, self.conv)
-        return self.block.combine(x[:, self.padding : self.padding + y.shape[1]], y)
+        return self.block.after_depthwise(x[:, self.padding : self.padding + y.shape[1]], y)
 
 
 class TransposedConvStream(Stream):

@@ -78,7 +78,7 @@ def _by_chunks(
 
 
 def run_jobs(jobs: Sequence[Iterator[None]], threads: int) -> None:
-    """Exhaust all iterators, several at a time, each by steps that take turns with the others.
+    """Exhaust all iterators, several at a time, each by steps interleaved with the others'.
 
     In the threads gradients are off, and torch has one thread for each of them.  While one
     caller has the threads, another one's jobs run one after the other.

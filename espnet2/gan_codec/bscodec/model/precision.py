@@ -22,7 +22,7 @@ def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
         if not torch.is_autocast_enabled(device):
             return function(*args, **kwargs)
         with torch.autocast(device, enabled=False):
-            return function(*_widen(args), **_widen(kwargs))
+            return function(*_to_float32(args), **_to_float32(kwargs))
 
     return run
 
@@ -35,11 +35,11 @@ def _tensors(value: Any):
             yield from _tensors(item)
 
 
-def _widen(value: Any) -> Any:
+def _to_float32(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
     if isinstance(value, dict):
-        return {key: _widen(item) for key, item in value.items()}
+        return {key: _to_float32(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_widen(item) for item in value)
+        return type(value)(_to_float32(item) for item in value)
     return value

@@ -95,7 +95,7 @@ class Augmentation:
         self._last: tuple[torch.Tensor, int, torch.Tensor] | None = None
 
     def of_batch(self, audio: torch.Tensor) -> torch.Tensor:
-        """Change chunks as a call does; both turns of a step, which share them, get the same."""
+        """Change chunks as a call does; both steps over one batch get the same."""
         if self._last is None or not is_same_batch(*self._last[:2], audio):
             self._last = audio, audio._version, self(audio)
         return self._last[2]
@@ -109,26 +109,28 @@ class Augmentation:
         """
         config, draw = self.config, _Draw(audio)
         fastest = max(config.speed[1], 1.0) if config.speed_chance else 1.0
-        needed = math.ceil(config.length * fastest)
-        if audio.shape[1] < needed:
+        min_length = math.ceil(config.length * fastest)
+        if audio.shape[1] < min_length:
             raise ValueError(
                 f"chunks of {audio.shape[1]} samples are too short for augment_params: expected "
-                f"at least {needed}, the length times the fastest speed"
+                f"at least {min_length}, the length times the fastest speed"
             )
-        speed = torch.where(draw.chance(config.speed_chance), draw.log_uniform(config.speed), 1.0)
+        speed = torch.where(
+            draw.bernoulli(config.speed_chance), draw.log_uniform(config.speed), 1.0
+        )
         x = change_speed(audio, speed, draw.uniform((0.0, 1.0)), config.length)
         if config.tone_chance:
             tones = draw_tones(draw, config.length, self.fs)
-            x = torch.where(draw.chance(config.tone_chance), tones, x)
+            x = torch.where(draw.bernoulli(config.tone_chance), tones, x)
         if config.mix_chance:
             other = mix(x, x.roll(1, 0), draw.uniform(config.mix_snr))
-            x = torch.where(draw.chance(config.mix_chance), other, x)
+            x = torch.where(draw.bernoulli(config.mix_chance), other, x)
         if config.low_pass_chance:
             other = low_pass(x, draw.log_uniform(config.low_pass), self.fs)
-            x = torch.where(draw.chance(config.low_pass_chance), other, x)
+            x = torch.where(draw.bernoulli(config.low_pass_chance), other, x)
         if config.fade_chance:
-            other = fade(x, draw.uniform(config.fade), draw.chance(0.5))
-            x = torch.where(draw.chance(config.fade_chance), other, x)
+            other = fade(x, draw.uniform(config.fade), draw.bernoulli(0.5))
+            x = torch.where(draw.bernoulli(config.fade_chance), other, x)
         return change_gain(x, draw.uniform(config.gain))
 
 
@@ -144,8 +146,8 @@ class _Draw:
     def log_uniform(self, bounds: Range) -> torch.Tensor:
         return self.uniform((math.log(bounds[0]), math.log(bounds[1]))).exp()
 
-    def chance(self, chance: float) -> torch.Tensor:
-        return torch.rand_like(self.like) < chance
+    def bernoulli(self, probability: float) -> torch.Tensor:
+        return torch.rand_like(self.like) < probability
 
 
 def change_speed(
@@ -181,7 +183,7 @@ def draw_tones(draw: _Draw, length: int, fs: int) -> torch.Tensor:
     """Beeps and chirps, (B, length): partials that glide, gated on and off."""
     time = torch.arange(length, device=draw.like.device) / fs
     start, glide = draw.log_uniform(TONE_RANGE), draw.uniform((-1.0, 1.0))
-    glide = glide * draw.chance(0.5)  # octaves a second
+    glide = glide * draw.bernoulli(0.5)  # octaves a second
     # the phase of start * 2^(glide * t), in cycles
     rate = glide * math.log(2)
     rate = torch.where(rate.abs() < 1e-3, 1e-3, rate)

@@ -15,7 +15,7 @@ def atomic_checkpoints() -> Iterator[None]:
     """While this lasts, ``torch.save`` to a path leaves a whole file there, or what there was.
 
     It writes to ``<path>.part`` and renames. The name is always the same, so that what a kill
-    leaves behind is taken up by the next run and does not pile up. Saving to an open file is as
+    leaves behind is overwritten by the next run and does not pile up. Saving to an open file is as
     ever.
 
     ESPnet's trainer saves CHECKPOINT and then that epoch's weights, ``<N>epoch.pth``. Cut off

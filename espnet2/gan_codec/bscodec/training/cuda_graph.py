@@ -109,7 +109,7 @@ class GraphedStep:
 
 
 class _Replayed(torch.autograd.Function):
-    """A loss whose gradients the graph has already taken."""
+    """A loss whose gradients the graph has already computed."""
 
     @staticmethod
     def forward(

@@ -97,9 +97,9 @@ class CodecTrainer(GANTrainer):
 
 
 def check_skipping(probability: float, ngpu: int) -> None:
-    """Refuse what breaks ESPnet 202511's skipping of discriminator turns on several ranks.
+    """Refuse what breaks ESPnet 202511's skipping of discriminator steps on several ranks.
 
-    Each rank draws a number of its own, so that some would skip a turn in which others wait for
+    Each rank draws a number of its own, so that some would skip a step in which others wait for
     them; and what they exchange is on a GPU, so that ranks without one stop.
 
     Raises:

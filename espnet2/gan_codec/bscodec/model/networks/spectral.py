@@ -1,16 +1,17 @@
-"""Per-band networks on MDCT bins: ConvNeXt blocks beside a linear path of gains and shapes.
+"""Per-band networks on MDCT bins: ConvNeXt blocks beside a linear skip projection.
 
 A band's bins at one instant are the channels of a 1-D signal over time, as in Vocos (Siuzdak,
 ICLR 2024) and ConvNeXt (Liu et al., CVPR 2022).  At equal CPU time these learn many times
 faster than waveform networks, since every layer runs at 75 or 150 frames/s.
 
-Bins are coded as a gain and a shape, as in Opus (RFC 6716, section 4.3) and gain-shape vector
-quantization (Gersho and Gray, Vector Quantization and Signal Compression, section 12.10): each
-group of neighbouring bins is divided by its root mean square, whose logarithm is a channel of
-its own.  Loud and quiet input then look alike but for one number a group, and a decoder's error
-is relative to the level.  A strided convolution leads log gains, and the shapes where they fit,
-straight into the latents and out of them; it is set up as a pair of inverses, so that training
-begins with a transform codec, which the blocks then improve on.
+Bins are coded as band energies and normalised coefficients, as in Opus (RFC 6716, section 4.3)
+and gain-shape vector quantization (Gersho and Gray, Vector Quantization and Signal Compression,
+section 12.10): each group of neighbouring bins is divided by its root mean square, whose logarithm is a
+channel of its own.  Loud and quiet input then look alike but for one number a group, and a
+decoder's error is relative to the level.  A strided convolution, the skip projection, takes log
+gains, and the normalised coefficients where they fit, into the latents and out of them; the two
+are initialised as a pair of inverses, so that training begins with a transform codec, which the
+blocks then improve on.
 """
 
 from __future__ import annotations
@@ -65,9 +66,9 @@ class ConvNeXtBlock(nn.Module):
         self.scale = nn.Parameter(torch.full((channels,), 0.1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.combine(x, depthwise(x, self.depthwise))
+        return self.after_depthwise(x, depthwise(x, self.depthwise))
 
-    def combine(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def after_depthwise(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Add the perceptron's view of the convolved ``y`` to the input ``x``, both (B, L, C)."""
         return x + self.scale * self.narrow(F.gelu(self.widen(self.norm(y))))
 
@@ -107,17 +108,17 @@ class SpectralEncoder(nn.Module):
         """What the networks see of coefficients (B, M, bins).
 
         Returns:
-            (B, M, coded + bins): shapes and log gains, the first ``coded`` channels, which the
-            linear path takes; then every bin's own log magnitude, since a bin far below its
-            group's gain is next to nothing in the shape.
+            (B, M, coded + bins): normalised coefficients and log gains, the first ``coded``
+            channels, which the skip projection takes; then every bin's own log magnitude, since
+            a bin far below its group's gain is next to nothing after normalisation.
         """
-        shapes, gains = [], []
+        normalized, gains = [], []
         for group in bins.split(self.groups, dim=2):
             power = group.square().mean(2, keepdim=True)
             gain = power.clamp(min=GAIN_FLOOR**2).sqrt()
-            shapes.append(group / gain)
+            normalized.append(group / gain)
             gains.append(_log_gain(gain))
-        return torch.cat([*shapes, *gains, _log_gain(bins.abs().clamp(min=GAIN_FLOOR))], dim=2)
+        return torch.cat([*normalized, *gains, _log_gain(bins.abs().clamp(min=GAIN_FLOOR))], dim=2)
 
     def forward(self, bins: torch.Tensor) -> torch.Tensor:
         features = self.features(bins.mT).mT
@@ -155,27 +156,27 @@ class SpectralDecoder(nn.Module):
         x = self.project(self.norm(self.blocks(self.interpolate(x.mT).mT)))
         return self.coefficients(x, self.linear_path(latents).mT).mT
 
-    def coefficients(self, x: torch.Tensor, direct: torch.Tensor) -> torch.Tensor:
-        """Shapes times gains, (B, M, bins).
+    def coefficients(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
+        """Normalised coefficients times gains, (B, M, bins).
 
         Args:
-            x: (B, M, 2 * bins) of the blocks, a shape and a log gain for every bin.
-            direct: (B, M, bins + groups) of the linear path, a log gain for every group.
+            x: (B, M, 2 * bins) of the blocks, a coefficient and a log gain for every bin.
+            skip: (B, M, bins + groups) of the skip projection, a log gain for every group.
         """
-        shape = x[..., : self.bins] + direct[..., : self.bins]
-        gains = direct[..., self.bins :].split(1, dim=2)
+        normalized = x[..., : self.bins] + skip[..., : self.bins]
+        gains = skip[..., self.bins :].split(1, dim=2)
         sizes = zip(gains, self.groups, strict=True)
         gains = torch.cat([gain.expand(-1, -1, size) for gain, size in sizes], dim=2)
         log_gain = x[..., self.bins :] + gains * GAIN_SPREAD + GAIN_CENTRE
-        return shape * log_gain.clamp(max=MAX_LOG_GAIN).exp()
+        return normalized * log_gain.clamp(max=MAX_LOG_GAIN).exp()
 
 
 @torch.no_grad()
 def init_as_inverses(encoder: SpectralEncoder, decoder: SpectralDecoder) -> None:
-    """Set the two linear paths up as inverses of one another.
+    """Initialise the two skip projections as inverses of one another.
 
-    Every gain and, if all of one frame fit, every shape coefficient gets a random direction of
-    its own in the latents.  A gain moves its whole group, so its direction is as much longer
+    Every gain and, if all of one frame fit, every normalised coefficient gets a random direction
+    of its own in the latents.  A gain moves its whole group, so its direction is as much longer
     as an error in it costs more.  What the networks add begins small beside that.
     """
     hidden, features, taps = encoder.linear_path.weight.shape

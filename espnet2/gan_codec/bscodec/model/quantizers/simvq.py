@@ -29,10 +29,10 @@ Search = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 # weight of the commitment term beside the codebook term
 COMMITMENT = 0.25
-# steps over which the latents' second moment is averaged for a refit: one batch may be all
+# steps over which the latents' second moment is averaged for a PCA fit: one batch may be all
 # silence or all speech, and a map fitted to it alone would fail the next
 MOMENT_DECAY = 0.99
-# a refitted map must quantize the batch at least this much better than the trained one
+# a PCA map must quantize the batch at least this much better than the trained one
 REFIT_GAIN = 0.95
 # of W's squared lengths, what a direction must have for codes to be moved along it
 DAMPING = 1e-6
@@ -41,7 +41,7 @@ IDLE_HORIZON = 8
 
 
 def principal_map(moment: torch.Tensor, codebook_dim: int, bits: float) -> torch.Tensor:
-    """The map W (D, d) that turns white codes into codes spread as the latents are.
+    """The map W (D, d) that gives white codes the covariance of the latents.
 
     Along the principal axes of the latents' second moment (D, D), each axis gets the variance
     that reverse water-filling at ``bits`` per vector leaves to its reproduction (Cover and
@@ -66,9 +66,10 @@ class SimVQ(nn.Module):
         codebook_size: number of codes K.
         codebook_dim: dimension d of the frozen codebook.
         dim: dimension D of the latents.
-        refit_interval: training steps between trials of :meth:`refit`; 0, as published, never.
-        reseed_interval: training steps between calls of :meth:`reseed`; 0, as published, never.
-        follow_rate: how far a code moves to a latent in :meth:`follow`; 0, as published: not.
+        refit_interval: training steps between trials of :meth:`pca_init`; 0, as published, never.
+        reseed_interval: training steps between calls of :meth:`reset_dead_codes`; 0, as
+            published, never.
+        follow_rate: how far a code moves to a latent in :meth:`ema_update`; 0, as published: not.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class SimVQ(nn.Module):
         self.follow_rate = follow_rate
         self._steps = 0
         self.adapts_later = False
-        # running sum of x x^T over frames (D, D), and of the frames, made once they are needed
+        # running sum of x x^T over frames (D, D), and of the frames, made on first use
         self.register_buffer("_moment", None, persistent=False)
         self.register_buffer("_frames", None, persistent=False)
         # frames since each code was last used
@@ -145,7 +146,7 @@ class SimVQ(nn.Module):
         if self.training and self.refit_interval:
             self._watch(x)
             if (self._steps + 1) % self.refit_interval == 0:
-                self.refit(x)
+                self.pca_init(x)
         indices = self.encode(x)
         quantized = self.decode(indices)
         if self.training and not self.adapts_later:
@@ -160,9 +161,9 @@ class SimVQ(nn.Module):
         if self.reseed_interval:
             self._idle.add_(indices.numel())[indices.flatten()] = 0
             if self._steps % self.reseed_interval == 0:
-                self.reseed(x, quantized)
+                self.reset_dead_codes(x, quantized)
         if self.follow_rate:
-            self.follow(x, indices)
+            self.ema_update(x, indices)
 
     @torch.no_grad()
     def _watch(self, x: torch.Tensor) -> None:
@@ -175,12 +176,12 @@ class SimVQ(nn.Module):
         self._frames.mul_(MOMENT_DECAY).add_(len(frames))
 
     @torch.no_grad()
-    def refit(self, x: torch.Tensor) -> bool:
+    def pca_init(self, x: torch.Tensor) -> bool:
         """Set W from the latents seen lately, if that quantizes those of this batch better.
 
-        Gradient steps move W slowly while the encoder's latents grow and turn quickly; most
-        codes then lie where no latent is.  The second moment of the latents says at once where
-        they should lie.  On several ranks all take the same decision.
+        Gradient steps move W slowly while the encoder's latents change scale and direction
+        quickly; most codes are then far from all latents.  Their second moment shows at once
+        where codes belong.  On several ranks all take the same decision.
 
         Args:
             x: latents (B, D, F) to compare the two maps on.
@@ -199,7 +200,7 @@ class SimVQ(nn.Module):
         return False
 
     @torch.no_grad()
-    def reseed(self, x: torch.Tensor, quantized: torch.Tensor) -> int:
+    def reset_dead_codes(self, x: torch.Tensor, quantized: torch.Tensor) -> int:
         """Move codes that are not used to latents of this batch that are quantized badly.
 
         A Gaussian codebook fits latents that are Gaussian; where they are not, as in a band
@@ -228,12 +229,12 @@ class SimVQ(nn.Module):
         return count
 
     @torch.no_grad()
-    def follow(self, x: torch.Tensor, indices: torch.Tensor) -> None:
+    def ema_update(self, x: torch.Tensor, indices: torch.Tensor) -> None:
         """Move every code that was used towards the latents that it stands for.
 
         This is k-means, a batch at a time (MacQueen 1967), in the space that W spans: random
         codes leave an error that codes in the midst of their latents do not.  On several ranks
-        the first one's codebook counts, as in :meth:`reseed`.
+        the first one's codebook counts, as in :meth:`reset_dead_codes`.
 
         Args:
             x: latents (B, D, F).
@@ -248,7 +249,7 @@ class SimVQ(nn.Module):
         codes.add_((1 - (1 - self.follow_rate) ** counts) * (means - codes))
 
     @torch.no_grad()
-    def equalize(self, largest: float) -> None:
+    def orthogonalize(self, largest: float) -> None:
         """Give W orthogonal columns of one length, and the codes what it had: W c_j stays.
 
         The codes then have one scale in all directions, up to ``largest``, and can be rounded.
@@ -262,13 +263,13 @@ class SimVQ(nn.Module):
     def _best_codes(self, frames: torch.Tensor) -> torch.Tensor:
         """The points (n, d) of the codebook's space that W brings close to frames (n, D).
 
-        Where W has almost no length, the closest point would lie far out, codes would follow it
+        Where W has almost no length, the closest point would lie far out, codes would move
         there, and a small step of W would then throw them anywhere: such directions are damped.
         """
         weight = self.code_transform.weight.double()
         gram = weight.t() @ weight
         gram = gram + DAMPING * gram.trace() * torch.eye(len(gram), device=gram.device)
-        inverse = torch.linalg.solve_ex(gram, weight.t())[0]  # no waiting for the GPU's verdict
+        inverse = torch.linalg.solve_ex(gram, weight.t())[0]  # without waiting for the GPU
         return (frames.float() @ inverse.t().float()).to(self.frozen_codebook.dtype)
 
     def _error(self, x: torch.Tensor) -> torch.Tensor:
@@ -303,7 +304,7 @@ class BandSimVQ(nn.Module):
 
     @contextlib.contextmanager
     def adapting_later(self) -> Iterator[None]:
-        """Let forward passes within leave to their caller to :meth:`adapt` after each of them."""
+        """Leave :meth:`adapt` after each forward pass to the caller, within this context."""
         for layer in self.layers:
             layer.adapts_later = True
         try:
