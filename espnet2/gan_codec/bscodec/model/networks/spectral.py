@@ -6,8 +6,8 @@ faster than waveform networks, since every layer runs at 75 or 150 frames/s.
 
 Bins are coded as band energies and normalised coefficients, as in Opus (RFC 6716, section 4.3)
 and gain-shape vector quantization (Gersho and Gray, Vector Quantization and Signal Compression,
-section 12.10): each group of neighbouring bins is divided by its root mean square, whose logarithm is a
-channel of its own.  Loud and quiet input then look alike but for one number a group, and a
+section 12.10): each group of neighbouring bins is divided by its root mean square, whose logarithm
+is a channel of its own.  Loud and quiet input then look alike but for one number a group, and a
 decoder's error is relative to the level.  A strided convolution, the skip projection, takes log
 gains, and the normalised coefficients where they fit, into the latents and out of them; the two
 are initialised as a pair of inverses, so that training begins with a transform codec, which the
