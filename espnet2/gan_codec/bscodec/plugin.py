@@ -56,7 +56,7 @@ def register(task, root: str) -> None:
 
     part = f"the codec '{NAME}'"
     try:
-        folder = os.path.dirname(import_module(PACKAGE).__file__)
+        folder = os.path.dirname(import_module(PACKAGE).__file__ or "")
         if not os.path.samefile(folder, os.path.join(root, *PACKAGE.split("."))):
             _say(f"this ESPnet brings its own {PACKAGE} ({folder}); ours is not available")
             return
@@ -88,7 +88,9 @@ class _TaskHook:
 
     def __init__(self, root: str):
         self.root = root
-        self.asking = set()  # threads that ask the others now: a hook like this one asks us back
+        self.asking: set[int] = (
+            set()
+        )  # threads that ask the others now: a hook like this one asks us back
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname != TASK:

@@ -114,7 +114,8 @@ class BscWriter:
         self.header = header
         self._pending = np.zeros((header.num_bands, 0), dtype=np.int64)
         self._num_blocks = 0
-        self._file: BinaryIO | None = create_temporary(self.path)
+        self._is_done = False
+        self._file = create_temporary(self.path)
         self._temporary = Path(self._file.name)
         try:
             self._file.write(pack_header(header))
@@ -153,18 +154,18 @@ class BscWriter:
             self._file.write(pack_header(header))
             self._file.close()
             os.replace(self._temporary, self.path)
-            self._file = None
+            self._is_done = True
         except BaseException:
             self.abort()
             raise
 
     def abort(self) -> None:
         """Forget the file: nothing of it stays on disk."""
-        file, self._file = self._file, None
-        if file is not None:
+        if not self._is_done:
+            self._is_done = True
             self._temporary.unlink(missing_ok=True)
             try:
-                file.close()
+                self._file.close()
             except OSError:
                 pass  # the flush of a file that is gone already; the first error is the one to see
 
@@ -174,7 +175,7 @@ class BscWriter:
     def __exit__(self, kind: type | None, error: BaseException | None, _: TracebackType | None):
         if kind is not None:
             self.abort()
-        elif self._file is not None:
+        elif not self._is_done:
             self.close()
 
     def _write_block(self, codes: np.ndarray) -> None:

@@ -9,6 +9,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 MAGIC = b"BSC"
 VERSION = 1
@@ -31,6 +32,9 @@ CRC_BYTES = 4
 _EXPLICIT_EDGES = 0x80
 _ALL_ALIKE = 0x80
 _NOT_A_POWER_OF_TWO = 0x40
+
+
+T = TypeVar("T")
 
 
 class BitstreamError(ValueError):
@@ -234,7 +238,8 @@ def _unpack_fields(cursor: _Cursor) -> BscHeader:
     index = cursor.byte()
     model = cursor.take(cursor.byte()).decode() if index == SPELLED_OUT else None
     fingerprint = cursor.take(4).hex()
-    model = model or _lookup(WELL_KNOWN_MODELS, index)
+    if model is None:
+        model = _lookup(WELL_KNOWN_MODELS, index)
     index = cursor.byte()
     if index == SPELLED_OUT:
         clock = (cursor.varint(), cursor.varint())
@@ -249,7 +254,7 @@ def _unpack_fields(cursor: _Cursor) -> BscHeader:
         raise _Damage from error
 
 
-def _lookup(table: tuple, index: int) -> object:
+def _lookup(table: tuple[T, ...], index: int) -> T:
     if not 1 <= index <= len(table):
         raise _Damage
     return table[index - 1]
@@ -284,7 +289,7 @@ def _unpack_bands(cursor: _Cursor) -> tuple[tuple[float, float], ...]:
 
 def _chain(edges: list[float]) -> tuple[tuple[float, float], ...]:
     """Bands of these upper edges, each from the one below; an edge again is that band again."""
-    bands = []
+    bands: list[tuple[float, float]] = []
     for low, high in pairwise([0, *edges]):
         bands.append(bands[-1] if bands and low == high else (low, high))
     return tuple(bands)

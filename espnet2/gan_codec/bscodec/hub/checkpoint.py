@@ -114,15 +114,14 @@ def load_generator(model: "BSCodec", checkpoint: Path) -> None:
     """
     version = _version(checkpoint)
     own = model.generator.state_dict()
-    weights = _generator_weights(checkpoint, model.generator)
-    _check_fit(own, weights, checkpoint)
+    _check_fit(own, _generator_weights(checkpoint, model.generator), checkpoint)
     for names in _groups(own):
-        weights = weights or _generator_weights(checkpoint, model.generator)
+        weights = _generator_weights(checkpoint, model.generator)
         for name in names:
             value = own[name].copy_(weights[name])
             if value.is_floating_point() and not value.isfinite().all():
                 raise ModelError(f"{checkpoint}: weight {_GENERATOR}{name} is not finite")
-        weights = None  # what was read of a mapped file counts as memory until it is closed
+        del weights  # what was read of a mapped file counts as memory until it is closed
     if _version(checkpoint) != version:
         raise ModelError(f"{checkpoint}: was written to while it was read")
 

@@ -15,7 +15,7 @@ from espnet2.gan_codec.bscodec.inference.stream import Stream, WholeSignal
 from espnet2.gan_codec.bscodec.model.backend import Backend
 from espnet2.gan_codec.bscodec.model.networks import SpectralDecoder, SpectralEncoder
 from espnet2.gan_codec.bscodec.model.precision import in_float32
-from espnet2.gan_codec.bscodec.model.quantizers import BandSimVQ
+from espnet2.gan_codec.bscodec.model.quantizers import BandSimVQ, Quantizer
 from espnet2.gan_codec.bscodec.model.quantizers.search import FRAME_BLOCK
 from espnet2.gan_codec.shared.decoder.seanet import SEANetDecoder
 
@@ -43,8 +43,8 @@ class FastBackend(Backend):
         pairs = list(zip(networks, inputs, strict=True))
         if not all(_is_plain_inference(network, x) for network, x in pairs):
             return super().run(networks, inputs, num_frames)
-        fast = [self._fast_form(network) for network in networks]
-        if None in fast:
+        fast = [form for form in map(self._fast_form, networks) if form is not None]
+        if len(fast) < len(pairs):
             return super().run(networks, inputs, num_frames)
         threads, chunks = thread_pool.schedule(len(pairs), num_frames, inputs[0].device)
         outputs: list[list[torch.Tensor]] = [[] for _ in pairs]
@@ -53,7 +53,7 @@ class FastBackend(Backend):
         return [output for (output,) in outputs]
 
     @in_float32
-    def encode(self, quantizer: nn.Module, latents: Sequence[torch.Tensor]) -> torch.Tensor:
+    def encode(self, quantizer: Quantizer, latents: Sequence[torch.Tensor]) -> torch.Tensor:
         """See :class:`Backend`; SimVQ's large codebooks are searched by a prefilter."""
         if not isinstance(quantizer, BandSimVQ) or quantizer.training or _is_tracing():
             return quantizer.encode(latents)

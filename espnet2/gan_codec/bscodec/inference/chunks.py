@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from torch import nn
 
+from espnet2.gan_codec.bscodec.model.bscodec import BandSplitCodec
 from espnet2.gan_codec.bscodec.model.filterbank import MDCTFilterbank
 
 # Shorter chunks pay every layer's overhead more often, and with longer ones the memory grows.
@@ -15,13 +15,13 @@ WAVEFORM_SECONDS = 2.5
 SPECTRAL_SECONDS = 10.0
 
 
-def chunk_frames(model: nn.Module) -> int:
+def chunk_frames(model: BandSplitCodec) -> int:
     """Return how many frames of codes at a time cost the least."""
     seconds = SPECTRAL_SECONDS if _is_spectral(model) else WAVEFORM_SECONDS
     return max(1, int(seconds * model.sampling_rate / model.hop_length))
 
 
-def band_chunk_frames(model: nn.Module) -> int | None:
+def band_chunk_frames(model: BandSplitCodec) -> int | None:
     """Return how many frames of a chunk one band computes before the next one does.
 
     Half a waveform chunk's signals fit the cache.  ``None``: spectral networks compute a whole
@@ -30,7 +30,7 @@ def band_chunk_frames(model: nn.Module) -> int | None:
     return None if _is_spectral(model) else max(1, chunk_frames(model) // 2)
 
 
-def _is_spectral(model: nn.Module) -> bool:
+def _is_spectral(model: BandSplitCodec) -> bool:
     return isinstance(model.generator.filterbank, MDCTFilterbank)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -45,7 +46,9 @@ class _Fast:
     dict; changes through ``.data`` go unnoticed.  Outputs carry no gradient.
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    plain: Any  # the module's class
+
+    def __init__(self, module: Any) -> None:
         """Fold the module's weights.
 
         Args:
@@ -92,6 +95,14 @@ class _Fast:
             if i == chunks:
                 outputs.append(out)
             yield
+
+    @property
+    def chunk(self) -> int:
+        """Inputs that are computed at a time."""
+        raise NotImplementedError
+
+    def _output_length(self, length: int) -> int:
+        raise NotImplementedError
 
     @torch.no_grad()
     def stream(self, batch: int) -> Stream:
@@ -151,7 +162,10 @@ class FastDecoder(_Fast):
     """Fast form of a SEANet decoder: (B, dimension, F) to (B, C, F * hop_length)."""
 
     plain = SEANetDecoder
-    chunk = MAX_FRAMES
+
+    @property
+    def chunk(self) -> int:
+        return MAX_FRAMES
 
     def _output_length(self, length: int) -> int:
         return length * self.hop_length
@@ -165,7 +179,7 @@ class NetworkStream(ChannelsLast):
         return super().push(x, last).contiguous()
 
 
-def _folded(conv: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None]:
+def _folded(conv: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Return weight and bias of a convolution, its weight norm folded in."""
     if hasattr(conv, "weight_g"):  # the older weight_norm, which leaves an outdated weight behind
         weight = torch._weight_norm(conv.weight_v, conv.weight_g, 0)
@@ -191,9 +205,9 @@ def _check_norm(norm: str) -> None:
 
 
 def _conv(layer: SConv1d, act: nn.Module | None):
-    product, act = _product(layer), activation(act)
+    product, function = _product(layer), activation(act)
     causal, reflect = layer.causal, layer.pad_mode == "reflect"
-    return lambda batch: ConvStream(product, act, batch, causal, reflect)
+    return lambda batch: ConvStream(product, function, batch, causal, reflect)
 
 
 def _transposed_conv(layer: SConvTranspose1d, act: nn.Module | None):
@@ -204,8 +218,8 @@ def _transposed_conv(layer: SConvTranspose1d, act: nn.Module | None):
         raise NotSupported("a transposed convolution whose kernel is not two strides long")
     right = math.ceil(stride * layer.trim_right_ratio) if layer.causal else stride // 2
     interpolation = Interpolation(*_folded(conv), stride - right, right)
-    act = activation(act)
-    return lambda batch: TransposedConvStream(interpolation, act, batch)
+    function = activation(act)
+    return lambda batch: TransposedConvStream(interpolation, function, batch)
 
 
 def _residual_block(layer: SEANetResnetBlock):

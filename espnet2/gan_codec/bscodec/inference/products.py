@@ -7,6 +7,7 @@ is a view, and oneDNN's convolutions need no reordering.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy
 import torch
@@ -21,7 +22,7 @@ MAX_PRODUCTS_CHANNELS_LAST = 1024
 FEW_CHANNELS = 4
 POINTWISE = (nn.ELU, nn.GELU, nn.Identity, nn.LeakyReLU, nn.ReLU, nn.Sigmoid, nn.SiLU, nn.Tanh)
 
-Activation = Callable[[torch.Tensor, torch.Tensor], None]
+Activation = Callable[[torch.Tensor, torch.Tensor], object]
 
 
 class NotSupported(ValueError):
@@ -35,7 +36,7 @@ def activation(module: nn.Module | None) -> Activation:
         NotSupported: the module is no activation of single values.
     """
     if type(module) is Snake1d:
-        alpha = module.alpha.detach()
+        alpha = cast(Any, module).alpha.detach()
         if alpha.numel() != 1:
             raise NotSupported("Snake with an alpha for every channel")
         scale = alpha.item()

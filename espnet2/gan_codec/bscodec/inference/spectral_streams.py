@@ -7,7 +7,8 @@ it comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -27,9 +28,9 @@ def encoder_stream(encoder: SpectralEncoder, batch: int) -> Stream:
     networks = Chain(
         [
             ConvStream(encoder.embed, batch),
-            *(BlockStream(block, batch) for block in encoder.blocks),
+            *_block_streams(encoder.blocks, batch),
             ConvStream(encoder.decimate, batch),
-            *(BlockStream(block, batch) for block in encoder.deep_blocks),
+            *_block_streams(encoder.deep_blocks, batch),
             Pointwise(lambda x: encoder.project(encoder.norm(x))),
         ]
     )
@@ -46,14 +47,18 @@ def decoder_stream(decoder: SpectralDecoder, batch: int) -> Stream:
         [
             ConvStream(decoder.embed, batch),
             Pointwise(decoder.embed_norm),
-            *(BlockStream(block, batch) for block in decoder.deep_blocks),
+            *_block_streams(decoder.deep_blocks, batch),
             TransposedConvStream(decoder.interpolate, batch),
-            *(BlockStream(block, batch) for block in decoder.blocks),
+            *_block_streams(decoder.blocks, batch),
             Pointwise(lambda x: decoder.project(decoder.norm(x))),
         ]
     )
     skip = TransposedConvStream(decoder.linear_path, batch)
     return ChannelsLast([SideBySide(networks, skip, decoder.coefficients)])
+
+
+def _block_streams(blocks: Iterable[Any], batch: int) -> Iterator[Stream]:
+    return (BlockStream(block, batch) for block in blocks)
 
 
 class Pointwise(Stream):
@@ -73,7 +78,8 @@ class ConvStream(Stream):
 
     def __init__(self, conv: nn.Conv1d, batch: int) -> None:
         self.conv = conv
-        (self.size,), (self.step,), (self.padding,) = conv.kernel_size, conv.stride, conv.padding
+        (self.size,), (self.step,) = conv.kernel_size, conv.stride
+        self.padding = int(conv.padding[0])
         self.buffer = conv.weight.new_zeros(batch, self.padding, conv.in_channels)
 
     def inputs_for(self, outputs: int) -> int:
@@ -120,7 +126,8 @@ class TransposedConvStream(Stream):
 
     def __init__(self, conv: nn.ConvTranspose1d, batch: int) -> None:
         self.conv = conv
-        (size,), (self.step,), (self.padding,) = conv.kernel_size, conv.stride, conv.padding
+        (size,), (self.step,) = conv.kernel_size, conv.stride
+        self.padding = int(conv.padding[0])
         self.overlap = conv.weight.new_zeros(batch, size - self.step, conv.out_channels)
         self.skip = self.padding
 

@@ -15,6 +15,7 @@ from espnet2.gan_codec.bscodec.inference.filterbank_streams import (
 )
 from espnet2.gan_codec.bscodec.inference.stream import UNKNOWN, State, Stream, pick_rows
 from espnet2.gan_codec.bscodec.inference.thread_pool import run_bands
+from espnet2.gan_codec.bscodec.model.bscodec import BandSplitCodec
 
 _PERIOD = 1024  # frames after which a filterbank and the frame shift meet again, or a multiple
 
@@ -33,9 +34,9 @@ def _exactly(push: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
 class _Coder(Stream):
     """What the two have in common: the model's facts, and an end after which nothing comes."""
 
-    state_keys = ("ended",)
+    state_keys: tuple[str, ...] = ("ended",)
 
-    def __init__(self, model: torch.nn.Module, batch: int, bands: int | None) -> None:
+    def __init__(self, model: BandSplitCodec, batch: int, bands: int | None) -> None:
         self.model = model
         own = model.generator.backend
         self.backend = own if isinstance(own, FastBackend) else FastBackend()
@@ -53,7 +54,7 @@ class _Coder(Stream):
 
     def restore(self, state: State) -> None:
         tensors = {k: v.to(self.device) for k, v in state.items() if isinstance(v, torch.Tensor)}
-        super().restore(state | tensors)
+        super().restore({**state, **tensors})
         self.batch = next((len(v) for v in tensors.values()), self.batch)
 
     def _go_on(self, last: bool) -> None:
@@ -73,7 +74,7 @@ class StreamEncoder(_Coder):
 
     state_keys = ("ended", "num_samples_in")
 
-    def __init__(self, model: torch.nn.Module, batch: int = 1, bands: int | None = None) -> None:
+    def __init__(self, model: BandSplitCodec, batch: int = 1, bands: int | None = None) -> None:
         super().__init__(model, batch, bands)
         generator = model.generator
         self.channels = generator.filterbank.channels[: self.num_bands]
@@ -142,7 +143,7 @@ class StreamDecoder(_Coder):
 
     state_keys = ("ended", "num_samples_out")
 
-    def __init__(self, model: torch.nn.Module, batch: int = 1, bands: int | None = None) -> None:
+    def __init__(self, model: BandSplitCodec, batch: int = 1, bands: int | None = None) -> None:
         super().__init__(model, batch, bands)
         generator = model.generator
         channels = generator.filterbank.channels[: self.num_bands]
@@ -206,7 +207,7 @@ class StreamDecoder(_Coder):
 
 
 def encode_batch(
-    model: torch.nn.Module, signals: Sequence[torch.Tensor], bands: int | None = None
+    model: BandSplitCodec, signals: Sequence[torch.Tensor], bands: int | None = None
 ) -> list[torch.Tensor]:
     """Encode signals of different lengths together, each to the codes that it has alone.
 

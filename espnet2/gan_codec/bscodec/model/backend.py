@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from espnet2.gan_codec.bscodec.model.quantizers import Quantizer
+
 
 class Backend:
     """The plain way."""
@@ -27,6 +29,6 @@ class Backend:
         """
         return [network(x) for network, x in zip(networks, inputs, strict=True)]
 
-    def encode(self, quantizer: nn.Module, latents: Sequence[torch.Tensor]) -> torch.Tensor:
+    def encode(self, quantizer: Quantizer, latents: Sequence[torch.Tensor]) -> torch.Tensor:
         """Latents (B, D, F) of the lowest bands to codes (B, N, F) int64."""
         return quantizer.encode(latents)

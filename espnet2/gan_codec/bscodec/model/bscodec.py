@@ -117,11 +117,11 @@ class BandSplitCodec(AbsGANCodec):
         self.discriminator = build_discriminator(copy.deepcopy(dict(discriminator_params)))
 
         modules = build_losses(conf)
-        self.generator_adv_loss = modules["generator_adv"]
-        self.discriminator_adv_loss = modules["discriminator_adv"]
-        self.feat_match_loss = modules["feat_match"]
-        self.mel_loss = modules["mel"]
-        self.spectral_loss = modules["spectral"]
+        self.generator_adv_loss: Any = modules["generator_adv"]
+        self.discriminator_adv_loss: Any = modules["discriminator_adv"]
+        self.feat_match_loss: Any = modules["feat_match"]
+        self.mel_loss: Any = modules["mel"]
+        self.spectral_loss: Any = modules["spectral"]
         self.use_band_loss = use_band_loss
         self.use_dual_decoder = use_dual_decoder
         self.lambda_quantization = lambda_quantization
@@ -231,7 +231,7 @@ class BandSplitCodec(AbsGANCodec):
 
     def generator_loss(self, losses: Losses) -> StepOutput:
         """The sum of the generator's terms, and they and it without gradient, to report."""
-        loss = sum(losses.values())
+        loss: torch.Tensor = sum(losses.values())  # type: ignore[assignment]
         return loss, {name: value.detach() for name, value in (losses | {"loss": loss}).items()}
 
     def discriminator_loss(self, fake: FeatureMaps, real: FeatureMaps) -> StepOutput:
@@ -256,7 +256,7 @@ class BandSplitCodec(AbsGANCodec):
             "vq_loss": self.lambda_quantization * output.quantizer_loss,
             "reconstruct_loss": self.lambda_reconstruct * _l1(output.audio, audio),
         }
-        if output.bands is not None:
+        if output.bands is not None and output.bands_hat is not None:
             pairs = list(zip(output.bands_hat, output.bands, strict=True))
             band_l1 = sum(_l1(hat, band) for hat, band in pairs) / len(pairs)
             losses["subband_reconstruct_loss"] = self.lambda_reconstruct * band_l1

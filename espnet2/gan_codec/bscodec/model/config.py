@@ -208,8 +208,8 @@ class GeneratorConfig:
         for ratio in self.encdec_ratios:
             positive_int(prefix + "encdec_ratios", ratio)
         if not self.encdec_causal:
-            ratio = self.decoder_trim_right_ratio
-            require(ratio == 1, prefix + "decoder_trim_right_ratio", "1.0 if not causal", ratio)
+            trim = self.decoder_trim_right_ratio
+            require(trim == 1, prefix + "decoder_trim_right_ratio", "1.0 if not causal", trim)
         _number(prefix + "quantize_dead_code_threshold", self.quantize_dead_code_threshold)
         rate = self.quantize_follow_rate
         _number(prefix + "quantize_follow_rate", rate)

@@ -6,8 +6,10 @@ takes a quarter of that time on a CPU.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -27,9 +29,7 @@ def power_spectrogram(audio: torch.Tensor, window: torch.Tensor, hop: int) -> to
 
 class _PowerSpectrogram(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, audio: torch.Tensor, window: torch.Tensor, hop: int
-    ) -> torch.Tensor:
+    def forward(ctx: Any, audio: torch.Tensor, window: torch.Tensor, hop: int) -> torch.Tensor:
         size = len(window)
         frames = F.pad(audio, (size // 2, size // 2)).unfold(1, size, hop)
         spectrum = torch.fft.rfft(frames * window)
@@ -39,7 +39,7 @@ class _PowerSpectrogram(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         spectrum, window = ctx.saved_tensors
         size = len(window)
         # The gradient of a sample is the sum over bins of 2 g Re(X e^(i w t)).  The inverse real

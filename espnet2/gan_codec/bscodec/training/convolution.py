@@ -7,6 +7,7 @@ single samples is a matrix product then.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -49,7 +50,7 @@ class Convolution:
             return grad @ weight.squeeze(2), grad_weight.unsqueeze(2)
         if _is_narrow(weight):
             stride, padding, dilation = self._of_image()
-            rest = (None, stride, padding, dilation, False, (0, 0), 1, mask)
+            rest: tuple[Any, ...] = (None, stride, padding, dilation, False, (0, 0), 1, mask)
             grad_x, grad_weight, _ = backward(
                 _image(grad), _image(x), _image_weight(weight), *rest
             )

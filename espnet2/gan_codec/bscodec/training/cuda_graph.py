@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from espnet2.gan_codec.bscodec.model.bscodec import BandSplitCodec, Losses
 from espnet2.gan_codec.bscodec.model.config import GeneratorConfig, require
@@ -48,6 +48,7 @@ class GraphedStep:
         use_bf16: bool,
     ) -> None:
         self.shape = audio.shape
+        self._quantizer: Any = model.generator.quantizer
         self._model, self._augmentation, self._use_bf16 = model, augmentation, use_bf16
         self._audio = audio.clone()
         self._replay = self._capture()
@@ -71,12 +72,13 @@ class GraphedStep:
             audio = self._audio if augment is None else augment(self._audio)
             audio = audio.unsqueeze(1)
             # moving codes draws a number of them that depends on data, which a graph cannot
-            with model.generator.quantizer.adapting_later():
+            with self._quantizer.adapting_later():
                 output = model.generator(audio, model.use_dual_decoder, model.use_band_loss)
             losses = model.waveform_losses(audio, output)
             losses |= model.spectrogram_losses(audio, output)
         parameters = [p for p in model.generator.parameters() if p.requires_grad]
-        gradients = torch.autograd.grad(sum(losses.values()), parameters, allow_unused=True)
+        loss, _ = model.generator_loss(losses)
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
         used = [pair for pair in zip(parameters, gradients, strict=True) if pair[1] is not None]
         self._parameters = [parameter for parameter, _ in used]
         self._gradient = torch.cat([gradient.flatten() for _, gradient in used])
@@ -94,7 +96,7 @@ class GraphedStep:
         """
         self._audio.copy_(audio)
         self._replay()
-        self._model.generator.quantizer.adapt(self._latents, self._quantized, self._codes)
+        self._quantizer.adapt(self._latents, self._quantized, self._codes)
         losses = self._losses.clone()
         loss = _Replayed.apply(self._parameters[0], losses.sum(), self)
         return loss, dict(zip(self._names, losses.unbind(), strict=True)), self._codes
@@ -113,13 +115,13 @@ class _Replayed(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, parameter: torch.Tensor, loss: torch.Tensor, step: GraphedStep
+        ctx: Any, parameter: torch.Tensor, loss: torch.Tensor, step: GraphedStep
     ) -> torch.Tensor:
         ctx.step = step
         return loss.clone()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, factor: torch.Tensor) -> tuple[None, None, None]:
+    def backward(ctx: Any, factor: torch.Tensor) -> tuple[None, None, None]:
         ctx.step.add_gradients(factor)
         return None, None, None

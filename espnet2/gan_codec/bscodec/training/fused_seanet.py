@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -67,7 +68,7 @@ def _layer(layer: nn.Module, act: Snake1d | None, x: torch.Tensor) -> torch.Tens
     return _plain(layer, x if act is None else _plain(act, x))
 
 
-def _is_snake(layer: nn.Module) -> bool:
+def _is_snake(layer: Any) -> bool:
     return type(layer) is Snake1d and layer.alpha.numel() == 1
 
 
@@ -75,7 +76,7 @@ def _plain(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return layer(x.mT).mT
 
 
-def _supports_conv(conv: nn.Module, norm: str) -> bool:
+def _supports_conv(conv: Any, norm: str) -> bool:
     return norm in ("none", "weight_norm") and conv.groups == 1
 
 
@@ -112,7 +113,7 @@ def _residual(block: SEANetResnetBlock, x: torch.Tensor) -> torch.Tensor:
     return _shortcut(block.shortcut, x) + _sequence(block.block, x)
 
 
-def _shortcut(layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
+def _shortcut(layer: Any, x: torch.Tensor) -> torch.Tensor:
     if isinstance(layer, nn.Identity):
         return x
     conv = layer.conv.conv

@@ -10,9 +10,11 @@ Source: Snake, arXiv 2006.08195; as in ESPnet, e = 1e-9, and a layer has one a.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy
 import torch
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from espnet2.gan_codec.bscodec.training.convolution import Convolution, TransposedConvolution
 
@@ -28,7 +30,7 @@ class SnakeConv(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: Any,
         x: torch.Tensor,
         alpha: torch.Tensor | None,
         weight: torch.Tensor,
@@ -42,7 +44,7 @@ class SnakeConv(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, alpha, weight = ctx.saved_tensors
         conv, grad = ctx.conv, grad.contiguous()
         padded, square = _activate(x, alpha, conv.left, conv.right)
@@ -50,7 +52,7 @@ class SnakeConv(torch.autograd.Function):
         del padded
         grad_x = _fold(grad_padded, conv.left, conv.right)
         grad_alpha = None
-        if alpha is not None:
+        if alpha is not None and square is not None:
             grad_x, grad_alpha = _snake_gradients(grad_x, x, square, alpha)
         grad_bias = grad.sum(dim=(0, 1)) if ctx.has_bias else None
         return grad_x, grad_alpha, grad_weight, grad_bias, None

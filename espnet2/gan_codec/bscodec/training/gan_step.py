@@ -56,8 +56,9 @@ class GANStep(nn.Module):
         self, model: BandSplitCodec, audio: torch.Tensor, forward_generator: bool
     ) -> StepOutput:
         """The generator's or the discriminator's step over audio (B, T)."""
-        if forward_generator and self._is_graphed(model, audio):
-            loss, losses, codes = self.graphed(audio)
+        graphed = self._graphed_step(model, audio) if forward_generator else None
+        if graphed is not None:
+            loss, losses, codes = graphed(audio)
             self.statistics.update(codes)
             return loss, losses | {"loss": loss.detach()} | self.statistics.stats()
         if model.training and self.augmentation is not None:
@@ -72,13 +73,14 @@ class GANStep(nn.Module):
             return contextlib.nullcontext()
         return torch.autocast(device.type, torch.bfloat16)
 
-    def _is_graphed(self, model: BandSplitCodec, audio: torch.Tensor) -> bool:
-        """Whether the generator step of audio (B, T) is the one that the CUDA graph has."""
+    def _graphed_step(self, model: BandSplitCodec, audio: torch.Tensor) -> GraphedStep | None:
+        """The CUDA graph of the generator step of audio (B, T), where there may be one."""
         if not (self.use_cuda_graph and model.training and audio.is_cuda) or is_distributed():
-            return False
+            return None
         if self.graphed is None:
             self.graphed = GraphedStep(model, audio, self.augmentation, self.use_bf16)
-        return audio.shape == self.graphed.shape  # an epoch's last batch may be smaller
+        # an epoch's last batch may be smaller
+        return self.graphed if audio.shape == self.graphed.shape else None
 
     def _generator_step(self, model: BandSplitCodec, audio: torch.Tensor) -> StepOutput:
         """The discriminator's parameters get no gradient."""
@@ -137,9 +139,9 @@ class GANStep(nn.Module):
     ) -> Losses:
         if not model.uses_discriminator:
             return {}
-        share = self.cache is not None and torch.is_grad_enabled() and not is_distributed()
-        outputs = discriminate(model.discriminator, audio_hat, audio, share)
-        if share:
-            self.cache.discriminator = outputs
+        cache = self.cache if torch.is_grad_enabled() and not is_distributed() else None
+        outputs = discriminate(model.discriminator, audio_hat, audio, share=cache is not None)
+        if cache is not None:
+            cache.discriminator = outputs
         losses = model.adversarial_losses(outputs.fake, outputs.real)
         return through_discriminator(audio_hat, outputs, losses)

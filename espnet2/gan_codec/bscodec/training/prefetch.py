@@ -35,7 +35,7 @@ class _Batches:
         self.source = source
 
     def __len__(self) -> int:
-        return len(self.source)  # a TypeError where the source knows no length, as ESPnet expects
+        return len(self.source)  # type: ignore[arg-type]  # a TypeError where the source knows no length, as ESPnet expects
 
     def __iter__(self) -> Iterator[Batch]:
         ready: queue.Queue[tuple[Batch | None, BaseException | None]] = queue.Queue(DEPTH)

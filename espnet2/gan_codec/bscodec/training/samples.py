@@ -47,7 +47,7 @@ def is_due(epoch: int, last_epoch: int) -> bool:
 
 
 @torch.no_grad()
-def make_sample(model: torch.nn.Module, name: str, audio: torch.Tensor) -> Sample:
+def make_sample(model: Any, name: str, audio: torch.Tensor) -> Sample:
     """Code and decode the first SECONDS of an utterance.
 
     Args:

@@ -9,10 +9,11 @@ graph serves for both.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import torch
 from torch import nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from espnet2.gan_codec.bscodec.model.discriminators import FeatureMaps
 
@@ -96,7 +97,7 @@ class _ThroughDiscriminator(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: Any,
         audio_hat: torch.Tensor,
         outputs: DiscriminatorOutputs,
         values: tuple[torch.Tensor, ...],
@@ -106,7 +107,7 @@ class _ThroughDiscriminator(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         outputs, values = ctx.outputs, ctx.values
         (grad,) = torch.autograd.grad(
             values, outputs.audio_hat, grads, retain_graph=outputs.shared

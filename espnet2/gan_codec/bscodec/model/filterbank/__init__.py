@@ -4,8 +4,10 @@ from espnet2.gan_codec.bscodec.model.config import GeneratorConfig
 from espnet2.gan_codec.bscodec.model.filterbank.mdct import MDCTFilterbank
 from espnet2.gan_codec.bscodec.model.filterbank.stft import STFTFilterbank
 
+Filterbank = STFTFilterbank | MDCTFilterbank
 
-def build_filterbank(config: GeneratorConfig, sampling_rate: int):
+
+def build_filterbank(config: GeneratorConfig, sampling_rate: int) -> Filterbank:
     """Return the filterbank that ``config.filterbank`` names."""
     if config.filterbank == "mdct":
         return MDCTFilterbank(
@@ -14,4 +16,4 @@ def build_filterbank(config: GeneratorConfig, sampling_rate: int):
     return STFTFilterbank(config.bands, sampling_rate, drop_nyquist=config.drop_nyquist)
 
 
-__all__ = ["MDCTFilterbank", "STFTFilterbank", "build_filterbank"]
+__all__ = ["Filterbank", "MDCTFilterbank", "STFTFilterbank", "build_filterbank"]

@@ -40,6 +40,8 @@ class MDCTFilterbank(nn.Module):
         frame_hops: MDCT hops in one frame of codes.
     """
 
+    basis: torch.Tensor
+
     def __init__(
         self,
         bands: Sequence[tuple[float, float]],

@@ -35,6 +35,9 @@ class STFTFilterbank(nn.Module):
             the bands then misses that bin; with ``False`` the last band holds it.
     """
 
+    masks: torch.Tensor
+    window: torch.Tensor
+
     def __init__(
         self,
         bands: Sequence[tuple[float, float]],

@@ -7,9 +7,11 @@ order of the sum is the same for signals of any length.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -23,7 +25,7 @@ def depthwise(x: torch.Tensor, conv: nn.Conv1d) -> torch.Tensor:
     Returns:
         (B, L, C).
     """
-    (padding,) = conv.padding
+    padding = int(conv.padding[0])
     return convolve_valid(F.pad(x, (0, 0, padding, padding)), conv)
 
 
@@ -40,14 +42,14 @@ class _Depthwise(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
     ) -> torch.Tensor:
         ctx.save_for_backward(x, weight)
         return shifted_sum(x, _taps(weight), bias)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
         x, weight = ctx.saved_tensors
         taps, length = _taps(weight), grad.shape[1]
         reach = len(taps) - 1

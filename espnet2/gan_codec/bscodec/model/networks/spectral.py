@@ -17,6 +17,7 @@ blocks then improve on.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -39,7 +40,7 @@ def group_sizes(bins: int, largest: int) -> list[int]:
     return [bins // groups + (i < bins % groups) for i in range(groups)]
 
 
-def resampling(stride: int) -> dict[str, int]:
+def resampling(stride: int) -> dict[str, Any]:
     """Arguments of the convolution that leads stride * F + 1 MDCT frames to F of codes, or back.
 
     A frame of codes sees the MDCT frames that overlap its samples, and as many around them as
@@ -180,7 +181,7 @@ def init_as_inverses(encoder: SpectralEncoder, decoder: SpectralDecoder) -> None
     as an error in it costs more.  What the networks add begins small beside that.
     """
     hidden, features, taps = encoder.linear_path.weight.shape
-    (stride,), (first,) = encoder.linear_path.stride, encoder.linear_path.padding
+    (stride,), first = encoder.linear_path.stride, int(encoder.linear_path.padding[0])
     bins, groups = sum(encoder.groups), encoder.groups
     lengths = [GAIN_SPREAD * math.sqrt(size) for size in groups]
     chosen = list(range(bins, features))

@@ -5,8 +5,10 @@ from espnet2.gan_codec.bscodec.model.quantizers.rvq import ResidualVQ
 from espnet2.gan_codec.bscodec.model.quantizers.simvq import BandSimVQ
 from espnet2.gan_codec.bscodec.model.quantizers.vq import BandVQ
 
+Quantizer = BandSimVQ | BandVQ | ResidualVQ
 
-def build_quantizer(config: GeneratorConfig):
+
+def build_quantizer(config: GeneratorConfig) -> Quantizer:
     """Return the quantizer that ``config.quantize_choice`` names."""
     arguments = (config.codebook_sizes, config.quantize_codebook_dim, config.hidden_dim)
     if config.quantize_choice == "band_simvq":
@@ -20,4 +22,4 @@ def build_quantizer(config: GeneratorConfig):
     return kind(*arguments, config.quantize_dead_code_threshold)
 
 
-__all__ = ["BandSimVQ", "BandVQ", "ResidualVQ", "build_quantizer"]
+__all__ = ["BandSimVQ", "BandVQ", "Quantizer", "ResidualVQ", "build_quantizer"]

@@ -7,6 +7,7 @@ Euclidean codebooks (k-means start, EMA, dead-code renewal).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -42,7 +43,7 @@ class ResidualVQ(nn.Module):
         threshold: float = DEAD_CODE_THRESHOLD,
     ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
+        self.layers: Any = nn.ModuleList(
             vector_quantization(codebook_dim, size, codebook_dim, threshold)
             for size in codebook_sizes
         )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -71,6 +72,11 @@ class SimVQ(nn.Module):
             published, never.
         follow_rate: how far a code moves to a latent in :meth:`ema_update`; 0, as published: not.
     """
+
+    frozen_codebook: torch.Tensor
+    _moment: Any
+    _frames: torch.Tensor
+    _idle: torch.Tensor
 
     def __init__(
         self,
@@ -297,7 +303,7 @@ class BandSimVQ(nn.Module):
         follow_rate: float = 0.0,
     ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
+        self.layers: Any = nn.ModuleList(
             SimVQ(size, codebook_dim, dim, refit_interval, reseed_interval, follow_rate)
             for size in codebook_sizes
         )

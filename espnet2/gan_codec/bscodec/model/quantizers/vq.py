@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -77,7 +78,8 @@ class BandVQ(nn.Module):
         self.vq = nn.ModuleDict({"layers": nn.ModuleList(layers)})
 
     @property
-    def layers(self) -> nn.ModuleList:
+    def layers(self) -> Any:
+        """The bands' quantizers, lowest band first."""
         return self.vq["layers"]
 
     def _quantize(
