@@ -152,8 +152,8 @@ setup(
     py_modules=own_modules(),
     package_data={
         "espnet2.gan_codec.bscodec": ["hub/pretrained/*/*"],
-        "espnet2.gan_codec.bscodec.demo": ["*.html", "style.css", "player.js", "clips/*"],
-        "espnet2.gan_codec.scoring.report": ["scores.html", "scores.css", "scatter.js"],
+        "espnet2.gan_codec.bscodec.demo": ["template.html", "clips/*"],
+        "espnet2.gan_codec.scoring.report": ["*.html", "*.css", "*.js"],
     },
     entry_points={"console_scripts": ["bscodec=espnet2.bin.bscodec:main"]},
     cmdclass={"build_py": BuildPy, "editable_wheel": EditableWheel},

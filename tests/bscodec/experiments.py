@@ -62,7 +62,7 @@ def rewrite(experiment, change):
 def assert_refused(name, message):
     """Loading the model ``name`` fails in one line that matches ``message``."""
     from espnet2.gan_codec.bscodec.hub.checkpoint import load_model
-    from espnet2.gan_codec.bscodec.hub.resolver import ModelError
+    from espnet2.gan_codec.bscodec.hub.error import ModelError
 
     with pytest.raises(ModelError, match=message) as error:
         load_model(str(name), "cpu")

@@ -8,7 +8,7 @@ import torch
 
 from espnet2.gan_codec.bscodec.hub import checkpoint
 from espnet2.gan_codec.bscodec.hub.checkpoint import load_model
-from espnet2.gan_codec.bscodec.hub.resolver import ModelError
+from espnet2.gan_codec.bscodec.hub.error import ModelError
 
 from ..experiments import assert_refused, rewrite, write_experiment
 

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from espnet2.gan_codec.bscodec.hub import resolver
-from espnet2.gan_codec.bscodec.hub.resolver import ModelError, find_model
+from espnet2.gan_codec.bscodec.hub.error import ModelError
+from espnet2.gan_codec.bscodec.hub.resolver import find_model
 
 from ..experiments import assert_refused, write_config, write_experiment
 

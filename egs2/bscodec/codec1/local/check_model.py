@@ -20,7 +20,8 @@ from espnet2.gan_codec.bscodec.hub.checkpoint import (
     load_generator,
     read_weights,
 )
-from espnet2.gan_codec.bscodec.hub.resolver import ModelError, read_yaml
+from espnet2.gan_codec.bscodec.hub.error import ModelError
+from espnet2.gan_codec.bscodec.hub.resolver import read_yaml
 
 
 def check(config: Path, checkpoint: Path) -> None:

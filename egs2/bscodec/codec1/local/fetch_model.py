@@ -21,7 +21,8 @@ from check_model import check
 from corpus_sets import write_text
 
 from espnet2.gan_codec.bscodec.hub.checkpoint import read_weights
-from espnet2.gan_codec.bscodec.hub.resolver import ModelError, find_model, read_yaml
+from espnet2.gan_codec.bscodec.hub.error import ModelError
+from espnet2.gan_codec.bscodec.hub.resolver import find_model, read_yaml
 
 
 def fetch(name: str, expdir: Path) -> Path:

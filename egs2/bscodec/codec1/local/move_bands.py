@@ -21,8 +21,8 @@ from torch import nn
 
 from espnet2.gan_codec.bscodec import BSCodec
 from espnet2.gan_codec.bscodec.hub.checkpoint import build_model, load_model
+from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.export import save_generator
-from espnet2.gan_codec.bscodec.hub.resolver import ModelError
 
 # keys of the config in which the two models may differ
 FREE = ("bands", "quantize_refit_interval", "quantize_reseed_interval", "quantize_follow_rate")

@@ -94,11 +94,8 @@ class _Codecs:
             self.load(name)
 
     def __call__(self, tag: str, path: str):
-        from espnet2.gan_codec.bscodec.hub.resolver import (
-            PUBLISHED_MODELS,
-            ModelError,
-            packaged_models,
-        )
+        from espnet2.gan_codec.bscodec.hub.error import ModelError
+        from espnet2.gan_codec.bscodec.hub.resolver import PUBLISHED_MODELS, packaged_models
 
         if self.name is None and tag not in (*packaged_models(), *PUBLISHED_MODELS):
             raise ModelError(f"{path}: made by the model '{tag}': give that with --model")
@@ -106,7 +103,7 @@ class _Codecs:
 
     def load(self, name: str):
         """Load a model once; a model that could not be had is not tried again."""
-        from espnet2.gan_codec.bscodec.hub.resolver import ModelError
+        from espnet2.gan_codec.bscodec.hub.error import ModelError
 
         if name not in self.known:
             try:

@@ -86,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
         raise FileNotFoundError(2, "No such file or directory", str(args.input))
 
     from espnet2.gan_codec.bscodec.codec import count_bands
+    from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
     from espnet2.gan_codec.bscodec.tokens.index import (
         check_folder,
         known_shard_size,
@@ -102,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
     size = args.shard_size or known_shard_size(folder)
     listing = open_listing(args.input, folder, size, args.allow_commands)
     header = codec.header(num_bands)
-    facts = Facts.of(header, codec.fingerprint, args.format, listing.shard_size)
+    dtype = FORMATS[args.format].dtype(header.codebook_sizes)
+    facts = Facts.of(header, codec.fingerprint, args.format, dtype, listing.shard_size)
     if not args.force:
         check_folder(folder, facts)
     if args.merge:

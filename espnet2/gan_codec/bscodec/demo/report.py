@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from espnet2.gan_codec.bscodec.demo.facts import ModelFacts, RunFacts
 from espnet2.gan_codec.bscodec.demo.results import COLUMNS, Result, cells
 from espnet2.gan_codec.bscodec.demo.run import RUNS, Coded
-from espnet2.gan_codec.bscodec.demo.sides import Mark, Side, axis_marks, draw_sides
 from espnet2.gan_codec.bscodec.format.pictures import MAX_COLUMNS, RANGE_DB
+from espnet2.gan_codec.scoring.report.original_decoded import Mark, Side, axis_marks, draw_sides
+from espnet2.gan_codec.scoring.report.templates import load_template
 
-TEMPLATE = "template.html"  # takes sides.html, style.css and player.js, which lie beside it
+TEMPLATE = Path(__file__).with_name("template.html")
 
 
 @dataclass(frozen=True)
@@ -34,15 +33,8 @@ def build_report(
         domains: rows as of ``pool_domains``.
         model, run: what stands below the clips.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     nyquist = model.sampling_rate / 2
-    return environment.get_template(TEMPLATE).render(
+    return load_template(TEMPLATE).render(
         groups=_groups([c.result for c in coded], domains),
         total=domains[-1],
         columns=[heading for heading, _ in COLUMNS.values()],

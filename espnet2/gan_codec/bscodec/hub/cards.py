@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from espnet2.gan_codec.bscodec.hub.checkpoint import fingerprint, read_codec_conf
+from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.resolver import (
     PUBLISHED_MODELS,
     PUBLISHED_REPOSITORY,
-    ModelError,
     find_model,
     packaged_models,
 )

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from espnet2.gan_codec.bscodec.hub.resolver import ModelError, find_model, read_yaml
+from espnet2.gan_codec.bscodec.hub.error import ModelError
+from espnet2.gan_codec.bscodec.hub.resolver import find_model, read_yaml
 
 if TYPE_CHECKING:
     import torch

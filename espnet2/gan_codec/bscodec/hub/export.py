@@ -10,7 +10,8 @@ import yaml
 
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.hub.checkpoint import load_model
-from espnet2.gan_codec.bscodec.hub.resolver import CONFIG, ModelError, find_model, read_yaml
+from espnet2.gan_codec.bscodec.hub.error import ModelError
+from espnet2.gan_codec.bscodec.hub.resolver import CONFIG, find_model, read_yaml
 
 if TYPE_CHECKING:
     from espnet2.gan_codec.bscodec.bscodec import BSCodec

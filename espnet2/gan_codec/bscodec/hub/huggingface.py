@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from espnet2.gan_codec.bscodec.hub.resolver import ModelError
+from espnet2.gan_codec.bscodec.hub.error import ModelError
 
 
 def download(repository: str, revision: str | None, patterns: list[str]) -> Path:

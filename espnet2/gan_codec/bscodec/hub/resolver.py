@@ -11,6 +11,9 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
+from espnet2.gan_codec.bscodec.hub.error import ModelError
+from espnet2.gan_codec.bscodec.hub.huggingface import download
+
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "bscodec-mini"
 PUBLISHED_REPOSITORY = "espnet/BSCodec"
@@ -27,10 +30,6 @@ _HUB_NAME = re.compile(
 )
 # Folders below the one given in which a config.yaml is looked for, as in a release.
 _DEPTHS = ("", "*/", "*/*/", "*/*/*/")
-
-
-class ModelError(ValueError):
-    """A model that cannot be found or loaded: one line that names the file and what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -187,8 +186,6 @@ def read_yaml(path: Path) -> dict:
 
 def _from_hub(repository: str, model: str | None, revision: str | None) -> ModelFiles:
     """Download the YAML files, which say where the weights are, then the weights of one model."""
-    from espnet2.gan_codec.bscodec.hub.huggingface import download
-
     folder = download(repository, revision, ["*.yaml"])
     packed = _packed_files(folder, present=False)
     if packed is not None:

@@ -48,10 +48,10 @@ class Facts:
     version: int = LAYOUT_VERSION
 
     @classmethod
-    def of(cls, header: BscHeader, fingerprint: str, form: str, shard_size: int) -> Facts:
-        """Return the facts of codes under ``header``, stored in the format ``form``."""
-        from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
-
+    def of(
+        cls, header: BscHeader, fingerprint: str, form: str, dtype: np.dtype, shard_size: int
+    ) -> Facts:
+        """Return the metadata of codes under ``header``, stored in the format ``form``."""
         return cls(
             model=header.model,
             fingerprint=fingerprint,
@@ -61,7 +61,7 @@ class Facts:
             codebook_sizes=header.codebook_sizes,
             bitrate=header.bitrate,
             format=form,
-            dtype=str(FORMATS[form].dtype(header.codebook_sizes)),
+            dtype=str(dtype),
             shard_size=shard_size,
         )
 

@@ -24,7 +24,7 @@ class BSCodec:
 
     def __init__(self, model: str) -> None:
         from espnet2.gan_codec.bscodec.codec import Codec
-        from espnet2.gan_codec.bscodec.hub.resolver import ModelError
+        from espnet2.gan_codec.bscodec.hub.error import ModelError
 
         try:
             self._codec = Codec.from_pretrained(model)

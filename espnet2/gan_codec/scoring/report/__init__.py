@@ -1,5 +1,5 @@
-"""The page of a scoring run: ``plots`` lays numbers out, ``examples`` picks what is to be heard,
-``page`` puts it together. Styles, players and pictures of audio are those of the demonstration.
+"""The page of a scoring run: ``plots`` lays numbers out, ``examples`` picks clips to listen to,
+``page`` puts it together. ``original_decoded`` and ``templates`` serve the demonstration too.
 """
 
 from espnet2.gan_codec.scoring.report.page import build_report

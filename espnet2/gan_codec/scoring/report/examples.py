@@ -5,9 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from espnet2.gan_codec.bscodec.demo.sides import Mark, Side, axis_marks, draw_sides
 from espnet2.gan_codec.scoring.metrics.band_energy import EDGES
 from espnet2.gan_codec.scoring.metrics.catalogue import CATALOGUE
+from espnet2.gan_codec.scoring.report.original_decoded import (
+    Mark,
+    Side,
+    axis_marks,
+    draw_sides,
+)
 from espnet2.gan_codec.scoring.result import Outcome
 from espnet2.gan_codec.scoring.workers import read_pair
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from espnet2.gan_codec.scoring.metrics.metric import optional_module
+from espnet2.gan_codec.scoring.report.templates import load_template
 from espnet2.gan_codec.scoring.result import Outcome
 from espnet2.gan_codec.scoring.statistics import CONFIDENCE
 from espnet2.gan_codec.scoring.summary import System
 from espnet2.gan_codec.scoring.tables import comparison, costs, counts
 
-TEMPLATE = "scores.html"  # takes scores.css and scatter.js beside it, the rest from the demo
+TEMPLATE = Path(__file__).with_name("scores.html")
 MAX_FAILURES = 20  # that are named
 
 
@@ -30,23 +31,14 @@ def build_report(
     Raises:
         UnavailableError: the packages that draw pages are not installed.
     """
-    jinja2 = optional_module("jinja2", "jinja2")
+    optional_module("jinja2", "jinja2")
     optional_module("matplotlib", "matplotlib")
-    from espnet2.gan_codec.bscodec import demo
     from espnet2.gan_codec.bscodec.format.pictures import MAX_COLUMNS, RANGE_DB
     from espnet2.gan_codec.scoring.report import examples, plots
 
-    folders = [Path(__file__).parent, Path(demo.__file__).parent]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folders),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     names = [s.name for s in systems]
     further, speeds = comparison(systems, paper=False), costs(systems)
-    return environment.get_template(TEMPLATE).render(
+    return load_template(TEMPLATE).render(
         systems=systems,
         recordings=len({o.task.name for o in outcomes}),
         tables=[
