@@ -1,4 +1,4 @@
-"""Short recordings: originals, and what two make-believe codecs have made of them."""
+"""Short utterances: originals, and what two make-believe codecs have made of them."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 RATE = 24000
-COUNT = 12  # recordings on the page of scores
+COUNT = 12  # utterances on the page of scores
 
 
 def voice(seconds: float, seed: int = 0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Distances are auraloss's numbers, defined for every pair of recordings."""
+"""Distances are auraloss's numbers, defined for every pair of utterances."""
 
 import sys
 

@@ -287,7 +287,7 @@ def test_our_own_codec_is_coded_timed_and_its_codes_counted(recordings, tmp_path
     assert codes["frames"] * codes["bits_per_frame"] == bits
     text = (out / "summary.md").read_text(encoding="utf-8")
     assert "## Speed\n\n| system | kbps | encoding × real time | decoding × real time |" in text
-    # Codes of recordings that are gone do not count.
+    # Codes of utterances that are gone do not count.
     (tmp_path / "few.scp").write_text(f"{names[0]} {recordings}/ref/{names[0]}.wav\n")
     words = ["--ref", str(tmp_path / "few.scp"), "--outdir", str(out), "--no-report"]
     words += ["--metrics", "SI-SDR", "--peer", "bscodec:bscodec-mini"]

@@ -11,7 +11,7 @@ import soundfile
 from espnet2.bin.gan_codec_score import main
 from espnet2.gan_codec.scoring.report import plots
 from espnet2.gan_codec.scoring.report.examples import MAX_SECONDS, WORST, worst_of
-from espnet2.gan_codec.scoring.result import Outcome, Task
+from espnet2.gan_codec.scoring.result import Result, Task
 from tests.page import Page
 
 from .conftest import COUNT, RATE, voice
@@ -79,7 +79,7 @@ def test_of_a_long_recording_the_part_that_differs_most_is_shown(tmp_path):
     decoded = audio.copy()
     decoded[13 * RATE : 15 * RATE] = 0
     task = Task("s", "n", "speech", *write_pair(tmp_path, "x", audio, decoded), ("mel",))
-    worst = worst_of("s", [Outcome(task, 20.0, (RATE, RATE), ((), ()), {"mel": 1.0})])
+    worst = worst_of("s", [Result(task, 20.0, (RATE, RATE), ((), ()), {"mel": 1.0})])
     (example,) = worst.examples
     assert example.begin <= 13 and example.begin + MAX_SECONDS >= 15
     assert worst.by == "mel"
@@ -87,21 +87,21 @@ def test_of_a_long_recording_the_part_that_differs_most_is_shown(tmp_path):
 
 def test_worst_is_the_far_end_of_the_metric(tmp_path):
     audio = voice(0.3)
-    outcomes = []
+    results = []
     for i, value in enumerate([3.0, 1.0, 2.0]):
         paths = write_pair(tmp_path, str(i), audio, audio)
         task = Task("s", str(i), "speech", *paths, ("SI-SDR",))
-        outcomes.append(Outcome(task, 0.3, (RATE, RATE), ((), ()), {"SI-SDR": value}))
-    ranked = [e.outcome.task.name for e in worst_of("s", outcomes).examples]
+        results.append(Result(task, 0.3, (RATE, RATE), ((), ()), {"SI-SDR": value}))
+    ranked = [e.result.task.name for e in worst_of("s", results).examples]
     assert ranked == ["1", "2", "0"]
-    assert worst_of("other", outcomes) is None
+    assert worst_of("other", results) is None
 
 
 def test_energy_is_told_in_decibels_by_domain():
     task = Task("s", "n", "music", "r", "d", ())
     energies = (4.0, 4.0, 0.0, 1.0, 1.0), (4.0, 0.4, 1.0, 0.0, 100.0)
-    outcomes = [Outcome(task, energies=energies)] * 2
-    ((domain, ((system, cells),)),) = plots.energy_table(["s"], outcomes)
+    results = [Result(task, energies=energies)] * 2
+    ((domain, ((system, cells),)),) = plots.energy_table(["s"], results)
     assert (domain, system) == ("music", "s")
     assert [cell.text for cell in cells] == ["+0.0", "-10.0", "–", "-∞", "+20.0"]
     assert [np.sign(cell.tint) for cell in cells] == [0, -1, 0, -1, 1]

@@ -67,14 +67,16 @@ def test_the_command_and_the_module_are_one(recordings, tmp_path):
 ALL = "mel,STFT,SI-SDR,PESQ,STOI,MCD,DNSMOS,SPK_SIM_resemblyzer,ViSQOL,ViSQOL_speech"
 
 
-@pytest.mark.parametrize("chosen", ["SI-SDR,PESQ,STOI", pytest.param(ALL, marks=pytest.mark.long)])
-def test_order_threads_and_jobs_do_not_change_results(recordings, tmp_path, chosen, monkeypatch):
+@pytest.mark.parametrize(
+    "selected", ["SI-SDR,PESQ,STOI", pytest.param(ALL, marks=pytest.mark.long)]
+)
+def test_order_threads_and_jobs_do_not_change_results(recordings, tmp_path, selected, monkeypatch):
     names = sorted(path.stem for path in (recordings / "ref").iterdir())
     for folder in ("ref", "good"):
         lines = [f"{n} {recordings / folder / n}.wav\n" for n in names]
         (tmp_path / f"{folder}.scp").write_text("".join(lines))
         (tmp_path / f"{folder}_reversed.scp").write_text("".join(reversed(lines)))
-    metrics = ["--metrics", chosen, "--no-report"]
+    metrics = ["--metrics", selected, "--no-report"]
     results = []
     for end, jobs in (("", "1"), ("_reversed", "3")):
         monkeypatch.setenv("OMP_NUM_THREADS", jobs)
@@ -259,10 +261,10 @@ def test_a_process_that_dies_costs_its_pair_alone(recordings, tmp_path, monkeypa
         path = tmp_path / f"{i}.wav"
         soundfile.write(path, voice(1.0 if i == 2 else 1.5), RATE)
         tasks.append(Task("s", str(i), "speech", path, path, ("deadly",)))
-    outcomes = {o.task.name: o for o in workers.score_tasks(tasks, deadly.load, jobs)}
-    assert sorted(outcomes) == list("012345")
-    assert outcomes.pop("2").failure == "the process that scored it died"
-    assert all(o.values == {"deadly": 36000.0} for o in outcomes.values())
+    results = {o.task.name: o for o in workers.score_tasks(tasks, deadly.load, jobs)}
+    assert sorted(results) == list("012345")
+    assert results.pop("2").failure == "the process that scored it died"
+    assert all(o.values == {"deadly": 36000.0} for o in results.values())
     sys.modules.pop("deadly")
 
 
@@ -317,13 +319,15 @@ def test_runs_over_test_sets_and_models_merge_into_one_table(recordings, tmp_pat
 
 def test_merging_keeps_costs_and_speeds(recordings, tmp_path):
     from espnet2.gan_codec.scoring.records import read_runs, records_text
-    from espnet2.gan_codec.scoring.result import Outcome
-    from espnet2.gan_codec.scoring.summary import Cost
+    from espnet2.gan_codec.scoring.result import Result
+    from espnet2.gan_codec.scoring.summary import CodingStats
 
     task = Task("s", "n", "speech", Path("r.wav"), Path("d.wav"), ("mel",))
-    outcome = Outcome(task, 2.0, (1, 2), ((1.0,), (2.0,)), {"mel": 0.1}, {"PESQ": "no"})
+    result = Result(task, 2.0, (1, 2), ((1.0,), (2.0,)), {"mel": 0.1}, {"PESQ": "no"})
     (tmp_path / "utterances.json").write_text(
-        records_text([outcome], {"s": Cost({"n": 7}, {"n": 0.5}, {"n": 0.25})}, {"mel": "x 1"})
+        records_text(
+            [result], {"s": CodingStats({"n": 7}, {"n": 0.5}, {"n": 0.25})}, {"mel": "x 1"}
+        )
     )
     (back,), costs, settings = read_runs([("t", tmp_path)])
     assert settings == {"mel": {"x 1"}}
@@ -331,5 +335,5 @@ def test_merging_keeps_costs_and_speeds(recordings, tmp_path):
     assert costs["t"].bits == {f"{tmp_path}/n": 7}
     assert costs["t"].decode_seconds == {f"{tmp_path}/n": 0.25}
     kept = ("seconds", "rates", "energies", "values", "reasons", "failure")
-    assert all(getattr(back, name) == getattr(outcome, name) for name in kept)
+    assert all(getattr(back, name) == getattr(result, name) for name in kept)
     assert back.task.reference == Path("r.wav") and back.task.metrics == ("mel",)

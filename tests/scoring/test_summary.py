@@ -8,18 +8,18 @@ import pytest
 from espnet2.gan_codec.scoring.metrics.band_energy import EDGES, band_energies
 from espnet2.gan_codec.scoring.metrics.metric import ScoringError
 from espnet2.gan_codec.scoring.pairs import Pair, score_each
-from espnet2.gan_codec.scoring.result import Outcome, Task
+from espnet2.gan_codec.scoring.result import Result, Task
 from espnet2.gan_codec.scoring.statistics import estimate
-from espnet2.gan_codec.scoring.summary import Cost, summarise
+from espnet2.gan_codec.scoring.summary import CodingStats, summarise
 from espnet2.gan_codec.scoring.tables import comparison, to_markdown, to_tsv
 
 
-def outcome(system, name, domain="speech", failure=None, reasons=None, rates=(24000, 24000), **v):
+def result(system, name, domain="speech", failure=None, reasons=None, rates=(24000, 24000), **v):
     task = Task(system, name, domain, Path("r.wav"), Path("d.wav"), tuple(v))
     values = {key.replace("_", "-"): value for key, value in v.items()}
     if failure:
-        return Outcome(task, failure=failure)
-    return Outcome(task, 2.0, rates, ((1.0,), (1.0,)), values, reasons or {})
+        return Result(task, failure=failure)
+    return Result(task, 2.0, rates, ((1.0,), (1.0,)), values, reasons or {})
 
 
 def test_interval_is_seeded_and_covers_the_mean():
@@ -85,15 +85,15 @@ def test_a_metric_that_fails_costs_its_own_value_alone():
 
 
 def test_summary_counts_failures_and_takes_means_over_the_rest():
-    outcomes = [
-        outcome("a", "1", PESQ=2.0, mel=1.0),
-        outcome("a", "2", PESQ=4.0, mel=2.0, rates=(24000, 48000)),
-        outcome("a", "3", mel=3.0, reasons={"PESQ": "no utterance"}),
-        outcome("a", "4", failure="no such file"),
-        outcome("a", "5", "music", mel=5.0),
+    results = [
+        result("a", "1", PESQ=2.0, mel=1.0),
+        result("a", "2", PESQ=4.0, mel=2.0, rates=(24000, 48000)),
+        result("a", "3", mel=3.0, reasons={"PESQ": "no utterance"}),
+        result("a", "4", failure="no such file"),
+        result("a", "5", "music", mel=5.0),
     ]
-    cost = Cost(bits={"1": 6000, "2": 10000, "4": 10**9}, encode_seconds={"1": 0.5})
-    (system,) = summarise(outcomes, {"a": cost}, ["a"], seed=0)
+    cost = CodingStats(bits={"1": 6000, "2": 10000, "4": 10**9}, encode_seconds={"1": 0.5})
+    (system,) = summarise(results, {"a": cost}, ["a"], seed=0)
     speech = system.domains["speech"]
     assert list(system.domains) == ["speech", "music"]
     assert (speech.pairs, speech.failed, speech.resampled) == (4, 1, 1)
@@ -106,13 +106,15 @@ def test_summary_counts_failures_and_takes_means_over_the_rest():
 
 
 def test_paper_table_has_its_columns_arrows_and_the_best_in_bold():
-    outcomes = []
+    results = []
     for name, pesq, mel in (("one", 2.0, 0.5), ("two", 3.0, 0.4999), ("three", 1.0, 0.7)):
-        outcomes += [
-            outcome(name, "s", PESQ=pesq, SI_SDR=1.0),
-            outcome(name, "m", "music", mel=mel, STFT=1.0),
+        results += [
+            result(name, "s", PESQ=pesq, SI_SDR=1.0),
+            result(name, "m", "music", mel=mel, STFT=1.0),
         ]
-    systems = summarise(outcomes, {"two": Cost({"s": 3000})}, ["one", "two", "three"], seed=0)
+    systems = summarise(
+        results, {"two": CodingStats({"s": 3000})}, ["one", "two", "three"], seed=0
+    )
     table = comparison(systems, paper=True)
     heads = [" ".join(head).strip() for head in table.head]
     assert heads == ["kbps", "speech PESQ ↑", "music mel ↓", "music STFT ↓"]
@@ -127,8 +129,8 @@ def test_paper_table_has_its_columns_arrows_and_the_best_in_bold():
 
 
 def test_markdown_is_whole_and_a_system_alone_is_not_the_best():
-    outcomes = [outcome("a|b", "1", PESQ=2.0), outcome("a|b", "2", failure="x")]
-    text = to_markdown(summarise(outcomes, {}, ["a|b"], 0), {"UTMOS": "UTMOS cannot be had"})
+    results = [result("a|b", "1", PESQ=2.0), result("a|b", "2", failure="x")]
+    text = to_markdown(summarise(results, {}, ["a|b"], 0), {"UTMOS": "UTMOS cannot be had"})
     assert "| a\\|b | – | 2.000 |" in text and "**" not in text
     assert "| a\\|b | speech | PESQ ↑ | 2.000 | 2.000 to 2.000 | 1 |" in text
     assert "- Not scored: UTMOS cannot be had." in text
@@ -138,11 +140,11 @@ def test_markdown_is_whole_and_a_system_alone_is_not_the_best():
 
 
 def test_tsv_has_a_line_a_pair_and_says_what_went_wrong():
-    outcomes = [
-        outcome("a", "1", PESQ=2.5, mel=1.0, reasons={"STOI": "too short"}),
-        outcome("a", "2", failure="no such file"),
+    results = [
+        result("a", "1", PESQ=2.5, mel=1.0, reasons={"STOI": "too short"}),
+        result("a", "2", failure="no such file"),
     ]
-    head, first, second = (x.split("\t") for x in to_tsv(outcomes, {("a", "1"): 7}).splitlines())
+    head, first, second = (x.split("\t") for x in to_tsv(results, {("a", "1"): 7}).splitlines())
     assert dict(zip(head, first, strict=True)) == {
         "system": "a",
         "utterance": "1",

@@ -273,6 +273,6 @@ def test_records_are_read_in_every_form_and_never_run(tmp_path):
 def test_what_versa_says_of_a_failure_is_told():
     entry = {"status": "failed", "error": "no\nsound", "fields": []}
     record = {"key": "a", "_versa_completion": {"schema": 1, "metrics": {"pesq": entry}}}
-    assert versa_records.complaint(record, "pesq") == "no sound"
-    assert versa_records.complaint(record, "stoi") is None
-    assert versa_records.complaint({"key": "a"}, "pesq") is None
+    assert versa_records.error_message(record, "pesq") == "no sound"
+    assert versa_records.error_message(record, "stoi") is None
+    assert versa_records.error_message({"key": "a"}, "pesq") is None

@@ -19,7 +19,7 @@ LEVELS = 4  # above a list: exp/codec_x/decode_y/test_z/codec.scp, and one more
 
 @dataclass(frozen=True)
 class CodebookUse:
-    """One band's (or stage's) codebook over all recordings.
+    """One band's (or stage's) codebook over all utterances.
 
     Attributes:
         size: of the codebook; None where it is not known.
@@ -50,7 +50,7 @@ class CodesReport:
         bits_per_frame: with indices packed in ceil(log2 size) bits; None where a size is not
             known.
         entropy_per_frame: bits that an ideal entropy coder without memory would need.
-        frames_by_name: of each recording.
+        frames_by_name: of each utterance.
     """
 
     books: tuple[CodebookUse, ...]
@@ -70,7 +70,7 @@ def read_codes(
             a folder of ``.bsc`` files, which know their codebooks' sizes.
         sizes: of a list's codebooks, one for all or one each; None: as the ``config.yaml`` of
             the nearest folder above the list says, which is there in an experiment folder.
-        names: of the recordings that count; None: all do.
+        names: of the utterances that count; None: all do.
 
     Raises:
         ScoringError: no codes, an array of another kind, another number of bands, or an index

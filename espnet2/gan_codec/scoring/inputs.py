@@ -1,4 +1,4 @@
-"""What is to be scored: recordings by name, from a wav.scp or a folder, and their domains."""
+"""What is to be scored: utterances by name, from a wav.scp or a folder, and their domains."""
 
 import os
 import re
@@ -58,9 +58,9 @@ def _walk(folder: Path) -> list[tuple[str, Path]]:
 
 
 def domain_of(name: str, source: Path, domain: str) -> str:
-    """Return the domain of a recording: the given one, or for ``auto`` what its name says.
+    """Return the domain of a utterance: the given one, or for ``auto`` what its name says.
 
-    The recording's own name decides if one of its parts (between ``_``, ``-``, ``/`` and the
+    The utterance's own name decides if one of its parts (between ``_``, ``-``, ``/`` and the
     like) is a domain; else the last such part of the path it was listed in, as in
     ``dump/raw/test_speech/wav.scp``.
 

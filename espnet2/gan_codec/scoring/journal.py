@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from espnet2.gan_codec.scoring.metrics.metric import ScoringError
-from espnet2.gan_codec.scoring.result import Outcome, Task
+from espnet2.gan_codec.scoring.result import Result, Task
 
 
 class Journal:
@@ -43,7 +43,7 @@ class Journal:
         if lines[-1]:  # the last run ended within a line
             self._file.write(b"\n")
 
-    def known(self, task: Task) -> Outcome | None:
+    def known(self, task: Task) -> Result | None:
         """Return the values that are there for a pair, if any."""
         stamp = _stamp(task)
         found = None
@@ -57,22 +57,22 @@ class Journal:
             }
             values = {**(found.values if found else {}), **values}
             energies = tuple(map(tuple, record["energies"]))
-            found = Outcome(task, record["seconds"], tuple(record["rates"]), energies, values)
+            found = Result(task, record["seconds"], tuple(record["rates"]), energies, values)
         return found
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, result: Result) -> None:
         """Write the values of a pair."""
-        if not outcome.values:
+        if not result.values:
             return
-        task = outcome.task
+        task = result.task
         record = {
             "system": task.system,
             "name": task.name,
             "files": _stamp(task),
-            "seconds": outcome.seconds,
-            "rates": outcome.rates,
-            "energies": outcome.energies,
-            "values": {name: [v, self._setting(name)] for name, v in outcome.values.items()},
+            "seconds": result.seconds,
+            "rates": result.rates,
+            "energies": result.energies,
+            "values": {name: [v, self._setting(name)] for name, v in result.values.items()},
         }
         self._file.write(json.dumps(record).encode() + b"\n")
         self._file.flush()

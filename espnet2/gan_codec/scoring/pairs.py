@@ -1,4 +1,4 @@
-"""Put a pair of recordings through metrics."""
+"""Put a pair of utterances through metrics."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ import soxr
 
 from espnet2.gan_codec.scoring.metrics.metric import Metric, ScoringError
 
-MAX_LENGTH_DIFFERENCE = 0.1  # seconds; more is another recording or a broken decoder
+MAX_LENGTH_DIFFERENCE = 0.1  # seconds; more is another utterance or a broken decoder
 
 
 class Pair:

@@ -10,7 +10,7 @@ class Task:
 
     Attributes:
         system: that decoded it.
-        name: of the recording.
+        name: of the utterance.
         metrics: names in the catalogue.
     """
 
@@ -23,7 +23,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Result:
     """The scores of one pair.
 
     Attributes:

@@ -16,8 +16,8 @@ from espnet2.gan_codec.scoring.metrics import catalogue
 from espnet2.gan_codec.scoring.metrics.catalogue import CATALOGUE, DOMAINS, Options
 from espnet2.gan_codec.scoring.metrics.metric import Metric, ScoringError
 from espnet2.gan_codec.scoring.records import UTTERANCES, read_runs, records_text
-from espnet2.gan_codec.scoring.result import Outcome, Task
-from espnet2.gan_codec.scoring.summary import Cost, System, as_record, summarise
+from espnet2.gan_codec.scoring.result import Result, Task
+from espnet2.gan_codec.scoring.summary import CodingStats, System, as_record, summarise
 from espnet2.gan_codec.scoring.versa import METRICS as OF_VERSA
 from espnet2.gan_codec.scoring.versa import Versa
 
@@ -59,23 +59,25 @@ class Results:
 
     Attributes:
         missing: why metrics were left out, by name.
-        remarks: what else there is to know of the numbers, in a line each.
+        messages: what else there is to know of the numbers, in a line each.
     """
 
     systems: list[System]
-    outcomes: list[Outcome]
+    results: list[Result]
     missing: dict[str, str]
-    remarks: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
 
-def score(request: Request, costs: Mapping[str, Cost], note: Callable[[str], object]) -> Results:
+def score(
+    request: Request, costs: Mapping[str, CodingStats], log: Callable[[str], object]
+) -> Results:
     """Score all pairs and write utterances.tsv and .json, summary.json and summary.md.
 
     Pairs that an earlier run into the same folder has scored are not scored again.
 
     Args:
         costs: by name of the system; durations turn them into bitrates and speeds.
-        note: is told, in a line each, what the user should know.
+        log: is told, in a line each, what the user should know.
 
     Raises:
         ScoringError: nothing to score, or no metric to score it with.
@@ -83,23 +85,23 @@ def score(request: Request, costs: Mapping[str, Cost], note: Callable[[str], obj
     """
     references = read_recordings(request.reference)
     domains = {n: domain_of(n, request.reference, request.domain) for n in references}
-    chosen = catalogue.choose(request.metrics, domains.values())
+    selected = catalogue.choose(request.metrics, domains.values())
     versa = None
     if request.versa is not None:
         versa = Versa(request.versa, [d for d in DOMAINS if d in domains.values()])
-    ours = [name for name in chosen if versa is None or name not in OF_VERSA]
+    ours = [name for name in selected if versa is None or name not in OF_VERSA]
     _, missing = catalogue.load_available(ours, request.options)
     ours = [name for name in ours if name not in missing]
     for reason in missing.values():
-        note(f"not scored: {reason}")
+        log(f"not scored: {reason}")
 
     def metrics_of(domain: str) -> tuple[str, ...]:
         names = {*ours, *(versa.asked(domain) if versa else ())}
         if request.metrics is None:
             names = {name for name in names if domain in CATALOGUE[name].domains}
-        return tuple(name for name in chosen if name in names)
+        return tuple(name for name in selected if name in names)
 
-    tasks, absent = _pair_up(request, references, domains, metrics_of, note)
+    tasks, absent = _pair_up(request, references, domains, metrics_of, log)
     if not any(task.metrics for task in tasks):
         raise ScoringError("there is no metric left to score with")
 
@@ -110,20 +112,20 @@ def score(request: Request, costs: Mapping[str, Cost], note: Callable[[str], obj
 
     request.outdir.mkdir(parents=True, exist_ok=True)
     load = functools.partial(load_all, tuple(ours), request.options)
-    outcomes = {(o.task.system, o.task.name): o for o in absent}
+    results = {(o.task.system, o.task.name): o for o in absent}
     with Journal(request.outdir / JOURNAL, setting) as journal:
-        todo = [t for t in tasks if (t.system, t.name) not in outcomes]
-        outcomes.update(_score_all(todo, ours, journal, load, request.jobs))
+        todo = [t for t in tasks if (t.system, t.name) not in results]
+        results.update(_score_all(todo, ours, journal, load, request.jobs))
         if versa:
-            outcomes.update(_score_by_versa(versa, outcomes.values(), journal, request.jobs))
-    ordered = [outcomes[t.system, t.name] for t in tasks]
-    remarks: list[str] = []
+            results.update(_score_by_versa(versa, results.values(), journal, request.jobs))
+    ordered = [results[t.system, t.name] for t in tasks]
+    messages: list[str] = []
     if versa:
-        left_out, remarks = _account(request, versa, chosen, ordered)
+        left_out, messages = _account(request, versa, selected, ordered)
         missing |= left_out
-        for line in (*(f"not scored: {reason}" for reason in left_out.values()), *remarks):
-            note(line)
-    return _finish(request, ordered, costs, missing, setting, remarks)
+        for line in (*(f"not scored: {reason}" for reason in left_out.values()), *messages):
+            log(line)
+    return _finish(request, ordered, costs, missing, setting, messages)
 
 
 def merge(request: Request, runs: Sequence[tuple[str | None, Path]]) -> Results:
@@ -132,28 +134,28 @@ def merge(request: Request, runs: Sequence[tuple[str | None, Path]]) -> Results:
     Files are the same as of :func:`score`; nothing is scored again. Codebooks are left out.
 
     Raises:
-        ScoringError: no results in a folder, or one recording of a system in two of them.
+        ScoringError: no results in a folder, or one utterance of a system in two of them.
     """
-    outcomes, costs, settings = read_runs(runs)
+    results, costs, settings = read_runs(runs)
     request.outdir.mkdir(parents=True, exist_ok=True)
 
     def setting(name: str) -> str:
         return " or ".join(sorted(settings.get(name, ()))) or "not recorded"
 
-    return _finish(request, outcomes, costs, {}, setting, [])
+    return _finish(request, results, costs, {}, setting, [])
 
 
 def _finish(
     request: Request,
-    outcomes: list[Outcome],
-    costs: Mapping[str, Cost],
+    results: list[Result],
+    costs: Mapping[str, CodingStats],
     missing: dict[str, str],
     setting: Callable[[str], str],
-    remarks: list[str],
+    messages: list[str],
 ) -> Results:
     """Sum up and write all files but the report."""
-    names = list(dict.fromkeys(o.task.system for o in outcomes))
-    systems = summarise(outcomes, costs, names, request.seed)
+    names = list(dict.fromkeys(o.task.system for o in results))
+    systems = summarise(results, costs, names, request.seed)
     record = as_record(systems, missing, setting, request.seed, request.command)
     bits = {(s, name): n for s, cost in costs.items() for name, n in cost.bits.items()}
     settings = {name: metric["by"] for name, metric in record["metrics"].items()}
@@ -161,12 +163,12 @@ def _finish(
     for name, by in settings.items():
         if "VERSA" in by:
             by_versa.setdefault(by, []).append(name)
-    remarks = [*(f"{', '.join(names)} by {by}" for by, names in by_versa.items()), *remarks]
-    write(request.outdir / UTTERANCES, records_text(outcomes, costs, settings))
-    write(request.outdir / "utterances.tsv", tables.to_tsv(outcomes, bits))
+    messages = [*(f"{', '.join(names)} by {by}" for by, names in by_versa.items()), *messages]
+    write(request.outdir / UTTERANCES, records_text(results, costs, settings))
+    write(request.outdir / "utterances.tsv", tables.to_tsv(results, bits))
     write(request.outdir / "summary.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-    write(request.outdir / "summary.md", tables.to_markdown(systems, missing, remarks))
-    return Results(systems, outcomes, missing, remarks)
+    write(request.outdir / "summary.md", tables.to_markdown(systems, missing, messages))
+    return Results(systems, results, missing, messages)
 
 
 def load_all(names: tuple[str, ...], options: Options) -> dict[str, Metric]:
@@ -185,8 +187,8 @@ def _pair_up(
     references: Mapping[str, Path],
     domains: Mapping[str, str],
     metrics_of: Callable[[str], tuple[str, ...]],
-    note: Callable[[str], object],
-) -> tuple[list[Task], list[Outcome]]:
+    log: Callable[[str], object],
+) -> tuple[list[Task], list[Result]]:
     """Match names; return all pairs, and what came of those without a decoded file."""
     tasks, absent = [], []
     for system, source in request.systems.items():
@@ -197,14 +199,14 @@ def _pair_up(
             task = Task(system, name, domains[name], path, found or Path(), metrics)
             tasks.append(task)
             if found is None:
-                absent.append(Outcome(task, failure=f"{source}: has no {name}"))
-        _check_names(references, decoded, system, note)
+                absent.append(Result(task, failure=f"{source}: has no {name}"))
+        _check_names(references, decoded, system, log)
     return tasks, absent
 
 
 def _score_all(
     tasks: list[Task], ours: Sequence[str], journal: Journal, load: workers.Load, jobs: int
-) -> dict[tuple[str, str], Outcome]:
+) -> dict[tuple[str, str], Result]:
     """Find what the journal does not know of our metrics, and add it there; return everything."""
     known = {(t.system, t.name): journal.known(t) for t in tasks}
     waiting = []
@@ -216,53 +218,53 @@ def _score_all(
     with tqdm(
         total=len(tasks), initial=len(tasks) - len(waiting), unit="pair", disable=None
     ) as bar:
-        for outcome in workers.score_tasks(waiting, load, min(jobs, len(waiting)) or 1):
-            journal.add(outcome)
-            key = outcome.task.system, outcome.task.name
+        for result in workers.score_tasks(waiting, load, min(jobs, len(waiting)) or 1):
+            journal.add(result)
+            key = result.task.system, result.task.name
             before = known[key]
-            values = {**(before.values if before else {}), **outcome.values}
-            known[key] = replace(outcome, values=values)
+            values = {**(before.values if before else {}), **result.values}
+            known[key] = replace(result, values=values)
             bar.update()
     by_key = {(t.system, t.name): t for t in tasks}
     return {key: replace(o, task=by_key[key]) for key, o in known.items() if o is not None}
 
 
 def _score_by_versa(
-    versa: Versa, outcomes: Iterable[Outcome], journal: Journal, jobs: int
-) -> dict[tuple[str, str], Outcome]:
+    versa: Versa, results: Iterable[Result], journal: Journal, jobs: int
+) -> dict[tuple[str, str], Result]:
     """Have VERSA score what the journal does not know, and add it there; return those pairs."""
-    waiting: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        task = outcome.task
-        rest = tuple(m for m in task.metrics if m in OF_VERSA and m not in outcome.values)
-        if rest and outcome.failure is None:
-            waiting.setdefault(task.domain, []).append(outcome)
+    waiting: dict[str, list[Result]] = {}
+    for result in results:
+        task = result.task
+        rest = tuple(m for m in task.metrics if m in OF_VERSA and m not in result.values)
+        if rest and result.failure is None:
+            waiting.setdefault(task.domain, []).append(result)
     scored = {}
     with tqdm(
         total=sum(map(len, waiting.values())), unit="pair", desc="VERSA", disable=None
     ) as bar:
         for domain, pairs in waiting.items():
             before = {(o.task.system, o.task.name): o for o in pairs}
-            for outcome in versa.score(domain, pairs, jobs):
-                journal.add(outcome)
-                key = outcome.task.system, outcome.task.name
+            for result in versa.score(domain, pairs, jobs):
+                journal.add(result)
+                key = result.task.system, result.task.name
                 values, reasons = before[key].values, before[key].reasons
                 scored[key] = replace(
-                    outcome,
-                    values={**values, **outcome.values},
-                    reasons={**reasons, **outcome.reasons},
+                    result,
+                    values={**values, **result.values},
+                    reasons={**reasons, **result.reasons},
                 )
                 bar.update()
     return scored
 
 
 def _account(
-    request: Request, versa: Versa, chosen: Sequence[str], outcomes: Sequence[Outcome]
+    request: Request, versa: Versa, selected: Sequence[str], results: Sequence[Result]
 ) -> tuple[dict[str, str], list[str]]:
     """Say which of VERSA's metrics came to nothing, and what of its results is not shown."""
     missing: dict[str, str] = {}
-    for name in (n for n in chosen if n in OF_VERSA):
-        asked = [o for o in outcomes if name in o.task.metrics]
+    for name in (n for n in selected if n in OF_VERSA):
+        asked = [o for o in results if name in o.task.metrics]
         if any(name in o.values for o in asked):
             continue
         if asked:
@@ -278,7 +280,7 @@ def _check_names(
     references: Mapping[str, Path],
     decoded: Mapping[str, Path],
     system: str,
-    note: Callable[[str], object],
+    log: Callable[[str], object],
 ) -> None:
     if not references.keys() & decoded.keys():
         raise ScoringError(
@@ -287,6 +289,6 @@ def _check_names(
         )
     missing, extra = references.keys() - decoded.keys(), decoded.keys() - references.keys()
     if missing:
-        note(f"{system}: {len(missing)} of {len(references)} references have no decoded file")
+        log(f"{system}: {len(missing)} of {len(references)} references have no decoded file")
     if extra:
-        note(f"{system}: {len(extra)} decoded files have no reference and are left out")
+        log(f"{system}: {len(extra)} decoded files have no reference and are left out")

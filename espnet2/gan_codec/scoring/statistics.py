@@ -1,4 +1,4 @@
-"""A mean, and how far it may lie from that of all recordings of the kind."""
+"""A mean, and how far it may lie from that of all utterances of the kind."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over ``count`` recordings with its CONFIDENCE interval."""
+    """A mean over ``count`` utterances with its CONFIDENCE interval."""
 
     mean: float
     low: float

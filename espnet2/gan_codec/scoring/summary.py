@@ -5,17 +5,17 @@ from dataclasses import asdict, dataclass, field
 
 from espnet2.gan_codec.scoring.codes import CodesReport
 from espnet2.gan_codec.scoring.metrics.catalogue import CATALOGUE, DOMAINS
-from espnet2.gan_codec.scoring.result import Outcome
+from espnet2.gan_codec.scoring.result import Result
 from espnet2.gan_codec.scoring.statistics import CONFIDENCE, RESAMPLES, Estimate, estimate
 
 
 @dataclass
-class Cost:
+class CodingStats:
     """What a system takes, as far as it is known.
 
     Attributes:
-        bits: of each recording, by its name.
-        encode_seconds, decode_seconds: of computing for each recording, by its name.
+        bits: of each utterance, by its name.
+        encode_seconds, decode_seconds: of computing for each utterance, by its name.
         codes: as its codec.scp holds them.
     """
 
@@ -27,13 +27,13 @@ class Cost:
 
 @dataclass(frozen=True)
 class Group:
-    """The recordings of one domain, or all, as one system decoded them.
+    """The utterances of one domain, or all, as one system decoded them.
 
     Attributes:
         pairs: how many there are; ``failed`` of them could not be scored at all.
         resampled: pairs whose decoded file has another rate than the reference.
         seconds: of audio that were compared.
-        kbps: bits for a second of audio, in kbit/s, over recordings whose bits are known.
+        kbps: bits for a second of audio, in kbit/s, over utterances whose bits are known.
         encode_speed, decode_speed: seconds of audio done in a second, likewise.
         metrics: by name; a metric without any value is not in it.
         undefined: pairs for which a metric has no value, by name, failed pairs not counted.
@@ -61,25 +61,25 @@ class System:
 
 
 def summarise(
-    outcomes: Iterable[Outcome], costs: Mapping[str, Cost], systems: Sequence[str], seed: int
+    results: Iterable[Result], costs: Mapping[str, CodingStats], systems: Sequence[str], seed: int
 ) -> list[System]:
     """Return the systems in the given order.
 
     Args:
-        outcomes: of all systems, those of one in the order of the references.
+        results: of all systems, those of one in the order of the references.
         costs: by name of the system.
         seed: of the bootstrap.
     """
-    by_system: dict[str, list[Outcome]] = {name: [] for name in systems}
-    for outcome in outcomes:
-        by_system[outcome.task.system].append(outcome)
-    result = []
+    by_system: dict[str, list[Result]] = {name: [] for name in systems}
+    for result in results:
+        by_system[result.task.system].append(result)
+    systems = []
     for name, ours in by_system.items():
-        cost = costs.get(name, Cost())
+        cost = costs.get(name, CodingStats())
         groups = {d: [o for o in ours if o.task.domain == d] for d in DOMAINS}
         domains = {d: _group(group, cost, seed) for d, group in groups.items() if group}
-        result.append(System(name, domains, _group(ours, cost, seed), cost.codes))
-    return result
+        systems.append(System(name, domains, _group(ours, cost, seed), cost.codes))
+    return systems
 
 
 def as_record(
@@ -115,8 +115,8 @@ def as_record(
     }
 
 
-def _group(outcomes: Sequence[Outcome], cost: Cost, seed: int) -> Group:
-    scored = [o for o in outcomes if o.failure is None]
+def _group(results: Sequence[Result], cost: CodingStats, seed: int) -> Group:
+    scored = [o for o in results if o.failure is None]
     metrics, undefined = {}, {}
     for name in CATALOGUE:
         values = [o.values[name] for o in scored if name in o.values]
@@ -128,8 +128,8 @@ def _group(outcomes: Sequence[Outcome], cost: Cost, seed: int) -> Group:
     bits_per_second = _ratio(cost.bits, scored)
     encoding, decoding = (_ratio(c, scored) for c in (cost.encode_seconds, cost.decode_seconds))
     return Group(
-        pairs=len(outcomes),
-        failed=len(outcomes) - len(scored),
+        pairs=len(results),
+        failed=len(results) - len(scored),
         resampled=sum(o.rates[0] != o.rates[1] for o in scored),
         seconds=sum(o.seconds for o in scored),
         kbps=bits_per_second / 1000 if bits_per_second is not None else None,
@@ -140,9 +140,9 @@ def _group(outcomes: Sequence[Outcome], cost: Cost, seed: int) -> Group:
     )
 
 
-def _ratio(amounts: Mapping[str, float], outcomes: Iterable[Outcome]) -> float | None:
-    """Return the amount for a second of audio, over the recordings for which it is known."""
-    known = [(amounts[o.task.name], o.seconds) for o in outcomes if o.task.name in amounts]
+def _ratio(amounts: Mapping[str, float], results: Iterable[Result]) -> float | None:
+    """Return the amount for a second of audio, over the utterances for which it is known."""
+    known = [(amounts[o.task.name], o.seconds) for o in results if o.task.name in amounts]
     seconds = sum(s for _, s in known)
     return sum(a for a, _ in known) / seconds if seconds else None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from espnet2.gan_codec.scoring.metrics.catalogue import CATALOGUE, DOMAINS
-from espnet2.gan_codec.scoring.result import Outcome
+from espnet2.gan_codec.scoring.result import Result
 from espnet2.gan_codec.scoring.statistics import CONFIDENCE, Estimate
 from espnet2.gan_codec.scoring.summary import System
 
@@ -72,13 +72,13 @@ def costs(systems: Sequence[System]) -> Table:
 
 
 def to_markdown(
-    systems: Sequence[System], missing: Mapping[str, str], remarks: Sequence[str] = ()
+    systems: Sequence[System], missing: Mapping[str, str], messages: Sequence[str] = ()
 ) -> str:
     """Return ``summary.md``: tables, intervals, codebooks, and what has no score and why.
 
     Args:
         missing: why metrics were left out, by name.
-        remarks: on where numbers come from.
+        messages: on where numbers come from.
     """
     parts = ["# Scores", "", *_markdown(comparison(systems, paper=True))]
     further = comparison(systems, paper=False)
@@ -92,25 +92,25 @@ def to_markdown(
     if books:
         parts += ["", "## Codebooks", "", *_codebooks(books)]
     notes = [f"- Not scored: {reason}." for reason in missing.values()]
-    notes += [f"- {remark[0].upper()}{remark[1:]}." for remark in remarks]
-    notes += [f"- {_escape(s.name)}: {note}." for s in systems for note in counts(s)]
+    notes += [f"- {message[0].upper()}{message[1:]}." for message in messages]
+    notes += [f"- {_escape(s.name)}: {log}." for s in systems for log in counts(s)]
     return "\n".join([*parts, *(["", "## Notes", "", *notes] if notes else []), ""])
 
 
-def to_tsv(outcomes: Iterable[Outcome], bits: Mapping[tuple[str, str], int]) -> str:
+def to_tsv(results: Iterable[Result], bits: Mapping[tuple[str, str], int]) -> str:
     """Return ``utterances.tsv``: a head, and a line a pair; empty where there is no value.
 
     Args:
-        bits: of recordings, by system and name, where they are known.
+        bits: of utterances, by system and name, where they are known.
     """
-    outcomes = list(outcomes)
-    names = [n for n in CATALOGUE if any(n in o.task.metrics for o in outcomes)]
+    results = list(results)
+    names = [n for n in CATALOGUE if any(n in o.task.metrics for o in results)]
     head = ["system", "utterance", "domain", "seconds", "bits", *names]
     head += ["sampling_rate", "decoded_sampling_rate", "reference", "decoded", "error"]
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerow(head)
-    for o in outcomes:
+    for o in results:
         errors = [o.failure] if o.failure else [f"{n}: {r}" for n, r in o.reasons.items()]
         writer.writerow(
             [

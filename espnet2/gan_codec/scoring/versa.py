@@ -22,8 +22,8 @@ import soundfile
 import yaml
 
 from espnet2.gan_codec.scoring.metrics.metric import ScoringError, UnavailableError
-from espnet2.gan_codec.scoring.result import Outcome, Task
-from espnet2.gan_codec.scoring.versa_records import complaint, read_records
+from espnet2.gan_codec.scoring.result import Result, Task
+from espnet2.gan_codec.scoring.versa_records import error_message, read_records
 from espnet2.gan_codec.scoring.workers import one_thread, read_pair
 
 PROGRAM, MODULE, DISTRIBUTION = "versa-score", "versa.bin.scorer", "versa-speech-audio-toolkit"
@@ -57,7 +57,7 @@ class Versa:
 
     Args:
         folder: with a ``score_<domain>.yaml`` for each of
-        domains: of the recordings.
+        domains: of the utterances.
 
     Attributes:
         others: keys of numbers in VERSA's records that are no metric of the catalogue's.
@@ -86,7 +86,7 @@ class Versa:
         used = {f"{c.path} {c.digest}" for c in self._configs.values() if name in c.names}
         return f"VERSA {version}, {', '.join(sorted(used))}"
 
-    def score(self, domain: str, pairs: Sequence[Outcome], jobs: int) -> Iterator[Outcome]:
+    def score(self, domain: str, pairs: Sequence[Result], jobs: int) -> Iterator[Result]:
         """Yield every pair with VERSA's values and reasons, in the order in which they come.
 
         The longest pair goes first and alone: what models need is then downloaded once. After
@@ -114,7 +114,7 @@ class Versa:
                 for part in as_completed([pool.submit(self._all, config, p) for p in parts]):
                     yield from part.result()
 
-    def _all(self, config: ScoreConfig, pairs: list[Outcome]) -> list[Outcome]:
+    def _all(self, config: ScoreConfig, pairs: list[Result]) -> list[Result]:
         """Score pairs; where VERSA ends before its time, those it left again, by halves."""
         results, error = self._run(config, pairs)
         if error is None or len(pairs) == 1:
@@ -127,8 +127,8 @@ class Versa:
         return done
 
     def _run(
-        self, config: ScoreConfig, pairs: Sequence[Outcome]
-    ) -> tuple[list[Outcome], str | None]:
+        self, config: ScoreConfig, pairs: Sequence[Result]
+    ) -> tuple[list[Result], str | None]:
         """Run VERSA once; return all pairs, and what it said if it failed before the last."""
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -171,7 +171,7 @@ class Versa:
             module, keys = METRICS[name]
             value = next((record[key] for key in keys if key in record), None)
             if not isinstance(value, float | int) or isinstance(value, bool):
-                reasons[name] = complaint(record, module) or "VERSA gave no value"
+                reasons[name] = error_message(record, module) or "VERSA gave no value"
             elif not math.isfinite(value) or value == NO_VALUE.get(name):
                 reasons[name] = f"VERSA gave {value:g}, which is no value"
             else:

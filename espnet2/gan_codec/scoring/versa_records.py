@@ -23,7 +23,7 @@ def read_records(path: Path) -> dict[str, dict]:
     return records
 
 
-def complaint(record: dict, metric: str) -> str | None:
+def error_message(record: dict, metric: str) -> str | None:
     """Return the error that a record tells of a metric of VERSA's, in one line."""
     try:
         error = record[COMPLETION]["metrics"][metric]["error"]

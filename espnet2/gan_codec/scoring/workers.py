@@ -15,24 +15,24 @@ from espnet2.gan_codec.bscodec.format.audio import AudioReader, downmix
 from espnet2.gan_codec.scoring.metrics.band_energy import band_energies
 from espnet2.gan_codec.scoring.metrics.metric import Metric
 from espnet2.gan_codec.scoring.pairs import Pair, score_each
-from espnet2.gan_codec.scoring.result import Outcome, Task
+from espnet2.gan_codec.scoring.result import Result, Task
 
 Load = Callable[[], Mapping[str, Metric]]
 THREADS = ("OMP", "MKL", "OPENBLAS", "NUMBA", "VECLIB")  # each with _NUM_THREADS
 _metrics: Mapping[str, Metric] = {}  # of a worker process
 
 
-def score_file_pair(task: Task, metrics: Mapping[str, Metric]) -> Outcome:
-    """Read both files of a pair and score them; a failure becomes part of the outcome."""
+def score_file_pair(task: Task, metrics: Mapping[str, Metric]) -> Result:
+    """Read both files of a pair and score them; a failure becomes part of the result."""
     try:
         pair, decoded_rate = read_pair(task.reference, task.decoded)
     except (ValueError, OSError, MemoryError) as error:
         reason = f"{error.filename}: {error.strerror}" if _names_file(error) else str(error)
-        return Outcome(task, failure=" ".join(reason.split()) or type(error).__name__)
+        return Result(task, failure=" ".join(reason.split()) or type(error).__name__)
     values, reasons = score_each(pair, (metrics[name] for name in task.metrics))
     rate = pair.sampling_rate
     energies = tuple(band_energies(x, rate) for x in pair.at(rate))
-    return Outcome(task, pair.duration, (rate, decoded_rate), energies, values, reasons)
+    return Result(task, pair.duration, (rate, decoded_rate), energies, values, reasons)
 
 
 def read_pair(reference: Path, decoded: Path) -> tuple[Pair, int]:
@@ -52,8 +52,8 @@ def read_pair(reference: Path, decoded: Path) -> tuple[Pair, int]:
     return Pair(original, audio, rate), decoded_rate
 
 
-def score_tasks(tasks: Iterable[Task], load: Load, jobs: int) -> Iterator[Outcome]:
-    """Yield the outcome of every task, in the order in which they come to be ready.
+def score_tasks(tasks: Iterable[Task], load: Load, jobs: int) -> Iterator[Result]:
+    """Yield the result of every task, in the order in which they come to be ready.
 
     Each of the ``jobs`` processes computes with one thread, so that a value depends neither on
     their number nor on the machine's. Where a process dies (a library crashed, memory ran out),
@@ -73,14 +73,14 @@ def score_tasks(tasks: Iterable[Task], load: Load, jobs: int) -> Iterator[Outcom
             deadly: list[Task] = []
             yield from _until_a_process_dies(iter([task]), load, 1, deadly)
             if deadly:
-                yield Outcome(task, failure="the process that scored it died")
+                yield Result(task, failure="the process that scored it died")
         suspects = []
 
 
 def _until_a_process_dies(
     waiting: Iterator[Task], load: Load, jobs: int, lost: list[Task]
-) -> Iterator[Outcome]:
-    """Yield outcomes until ``waiting`` is empty or a process has died; put unfinished in lost."""
+) -> Iterator[Result]:
+    """Yield results until ``waiting`` is empty or a process has died; put unfinished in lost."""
     context = multiprocessing.get_context("spawn")
     running = {}
     with (
@@ -100,11 +100,11 @@ def _until_a_process_dies(
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     task = running.pop(future)
                     try:
-                        outcome = future.result()
+                        result = future.result()
                     except BrokenProcessPool:
                         lost.append(task)
                     else:
-                        yield outcome
+                        yield result
                 if lost:
                     lost += [running.pop(future) for future in list(running)]
                     return
@@ -134,7 +134,7 @@ def _start(load: Load) -> None:
     _metrics = load()
 
 
-def _score(task: Task) -> Outcome:
+def _score(task: Task) -> Result:
     return score_file_pair(task, _metrics)
 
 

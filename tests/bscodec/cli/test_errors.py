@@ -141,7 +141,7 @@ def test_help_names_every_command(bscodec):
 
 def test_long_files_have_a_progress_bar_on_a_terminal(monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    plan = jobs.Plan([jobs.Job("a", "b")], many=False, into_folder=False)
+    plan = jobs.JobList([jobs.Job("a", "b")], many=False, into_folder=False)
     with jobs._progress_bar(plan, lambda job: 59.0) as short:
         assert short.disable
     with jobs._progress_bar(plan, lambda job: 61.0) as long:

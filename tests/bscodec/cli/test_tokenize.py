@@ -96,7 +96,7 @@ def test_tables_as_kaldi_and_espnet_read_them(bscodec, corpus):
 def test_speechlm_vectors_are_flat_and_every_band_has_a_range_of_its_own(bscodec, corpus):
     bscodec("tokenize wav.scp -o out --format speechlm --nj 1")
     tokens, vectors = read_tokens("out"), kaldiio.load_scp("out/codec.scp")
-    first, second = tokens.facts.codebook_sizes
+    first, second = tokens.metadata.codebook_sizes
     for name, codes in tokens.items():
         flat = vectors[name]
         assert flat.dtype == np.int32 and np.array_equal(flat[::2], codes[:, 0])

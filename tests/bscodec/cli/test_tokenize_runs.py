@@ -186,12 +186,12 @@ def test_only_shards_whose_lines_have_changed_are_made_again(bscodec, corpus):
 PLAN = """
 import resource
 from pathlib import Path
-from espnet2.gan_codec.bscodec.tokens.manifest import open_listing
+from espnet2.gan_codec.bscodec.tokens.manifest import open_manifest
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before = peak()
-listing = open_listing(Path("wav.scp"), Path("."), None)
-print(listing.count, len(listing.parts), peak() - before)
+manifest = open_manifest(Path("wav.scp"), Path("."), None)
+print(manifest.count, len(manifest.shards), peak() - before)
 """
 
 

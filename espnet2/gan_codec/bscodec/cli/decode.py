@@ -6,10 +6,10 @@ from collections.abc import Callable
 from espnet2.gan_codec.bscodec.cli.encode import add_common_arguments, load_codec
 from espnet2.gan_codec.bscodec.cli.jobs import (
     Job,
-    make_plan,
-    note,
+    list_jobs,
     older_than_input,
-    run_plan,
+    print_note,
+    run_job_list,
 )
 
 HELP = "turn .bsc files into audio files"
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Decode all inputs; return the exit status."""
-    plan = make_plan(args.inputs, args.output, [".bsc"], [".wav", ".flac"])
+    job_list = list_jobs(args.inputs, args.output, [".bsc"], [".wav", ".flac"])
 
     from espnet2.gan_codec.bscodec.format.audio import AudioError, AudioReader
     from espnet2.gan_codec.bscodec.format.bitstream import BscHeader, BscReader
@@ -59,13 +59,13 @@ def run(args: argparse.Namespace) -> int:
             job.source, job.target, args.bands, args.max_hz, args.float32, progress
         )
         if written.num_clipped and not args.float32:
-            note(
+            print_note(
                 f"{job.target}: {written.num_clipped} samples clipped at full scale "
                 f"(peak {written.peak:.2f}); --float keeps them"
             )
         return f"{job.source} -> {job.target}: {header.duration:.2f} s"
 
-    def stale(job: Job) -> str | None:
+    def problem_with(job: Job) -> str | None:
         header = read_header(job)
         try:
             with AudioReader(job.target) as reader:
@@ -76,7 +76,9 @@ def run(args: argparse.Namespace) -> int:
             return "of another length or rate"
         return "older than its input" if older_than_input(job) else None
 
-    return run_plan(plan, make, stale, lambda job: read_header(job).duration, args.force)
+    return run_job_list(
+        job_list, make, problem_with, lambda job: read_header(job).duration, args.force
+    )
 
 
 class _Codecs:

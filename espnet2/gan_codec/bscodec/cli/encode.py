@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from espnet2.gan_codec.bscodec.cli.jobs import (
     Job,
-    make_plan,
-    note,
+    list_jobs,
     older_than_input,
-    run_plan,
+    print_note,
+    run_job_list,
 )
 
 HELP = "turn audio files into .bsc files"
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from espnet2.gan_codec.bscodec.format.audio import SUFFIXES, AudioReader
     from espnet2.gan_codec.bscodec.format.bitstream import BitstreamError, BscReader
 
-    plan = make_plan(args.inputs, args.output, SUFFIXES, [".bsc"])
+    job_list = list_jobs(args.inputs, args.output, SUFFIXES, [".bsc"])
 
     from espnet2.gan_codec.bscodec.codec import count_bands
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             f"{header.bitrate / 1000:.2f} kbit/s, {job.target.stat().st_size} bytes"
         )
 
-    def stale(job: Job) -> str | None:
+    def problem_with(job: Job) -> str | None:
         try:
             with BscReader(job.target) as reader:
                 header = reader.header
@@ -89,16 +89,16 @@ def run(args: argparse.Namespace) -> int:
         with AudioReader(job.source) as reader:
             return reader.duration
 
-    return run_plan(plan, make, stale, seconds, args.force)
+    return run_job_list(job_list, make, problem_with, seconds, args.force)
 
 
 def load_codec(name: str, device: str):
-    """Load a model and say which checkpoint was taken, where the name leaves that open."""
+    """Load a model and print which checkpoint was taken, where the name leaves that open."""
     from espnet2.gan_codec.bscodec.codec import Codec
 
     codec = Codec.from_pretrained(name, device)
     if os.path.isdir(name):
-        note(f"{name}: taking {codec.checkpoint}")
+        print_note(f"{name}: taking {codec.checkpoint}")
     return codec
 
 
@@ -118,4 +118,4 @@ class _ConversionNote:
             self.said.add("channels")
             changes.append(f"downmixed from {reader.num_channels} channels to one")
         if changes:
-            note(f"{reader.path}: {' and '.join(changes)} (others like it: not said again)")
+            print_note(f"{reader.path}: {' and '.join(changes)} (others like it: not said again)")

@@ -24,7 +24,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Plan:
+class JobList:
     """All jobs of a command line.
 
     Attributes:
@@ -39,9 +39,9 @@ class Plan:
     into_folder: bool
 
 
-def make_plan(
+def list_jobs(
     inputs: list[str], output: str, read_suffixes: Collection[str], write_suffixes: list[str]
-) -> Plan:
+) -> JobList:
     """Decide which file becomes which.
 
     One file becomes ``output`` itself, unless that is a folder; several files, or folders with all
@@ -62,7 +62,7 @@ def make_plan(
         if Path(output).suffix.lower() not in write_suffixes:
             kinds = " or ".join(write_suffixes)
             raise UsageError(f"-o {output}: expected a name in {kinds}, or a folder ending in /")
-        return Plan([Job(Path(inputs[0]), Path(output))], many=False, into_folder=False)
+        return JobList([Job(Path(inputs[0]), Path(output))], many=False, into_folder=False)
     if os.path.exists(output) and not os.path.isdir(output):
         raise UsageError(f"-o {output}: several files need a folder, and this is a file")
     jobs = [
@@ -73,7 +73,7 @@ def make_plan(
     if count > 1:
         names = " and ".join(str(job.source) for job in jobs if job.target == target)
         raise UsageError(f"{names} would both become {target}")
-    return Plan(jobs, many, into_folder=True)
+    return JobList(jobs, many, into_folder=True)
 
 
 def _sources(inputs: list[str], suffixes: Collection[str]) -> Iterator[tuple[Path, Path]]:
@@ -95,10 +95,10 @@ def _sources(inputs: list[str], suffixes: Collection[str]) -> Iterator[tuple[Pat
             yield path, path.relative_to(name).with_suffix("")
 
 
-def run_plan(
-    plan: Plan,
+def run_job_list(
+    job_list: JobList,
     make: Callable[[Job, Callable[[float], object]], str],
-    stale: Callable[[Job], str | None],
+    problem_with: Callable[[Job], str | None],
     seconds: Callable[[Job], float],
     force: bool,
 ) -> int:
@@ -107,40 +107,40 @@ def run_plan(
     Args:
         make: does one job, reports seconds of audio done to its second argument, and returns
             a line to print.
-        stale: says what is wrong with an existing target; None when it is finished and right.
+        problem_with: what is wrong with an existing target; None: nothing.
         seconds: length of a job's audio.
         force: make every target again.
     """
     made = skipped = failed = 0
-    with _progress_bar(plan, seconds) as bar:
-        for job in plan.jobs:
+    with _progress_bar(job_list, seconds) as bar:
+        for job in job_list.jobs:
             try:
                 if not force and os.path.lexists(job.target):
-                    _check_existing(job, stale(job) if plan.many else "")
+                    _check_existing(job, problem_with(job) if job_list.many else "")
                     skipped += 1
                 else:
-                    if plan.into_folder:
+                    if job_list.into_folder:
                         job.target.parent.mkdir(parents=True, exist_ok=True)
-                    say(make(job, _nothing if plan.many else bar.update))
+                    print_line(make(job, _nothing if job_list.many else bar.update))
                     made += 1
             except BrokenPipeError:
                 raise  # nobody reads what is printed: no matter of this job
             except (ValueError, OSError) as error:
-                complain(error, job.target)
+                print_error(error, job.target)
                 failed += 1
                 if getattr(error, "errno", None) == errno.ENOSPC:
                     break  # the other jobs would fail alike
-            if plan.many:
+            if job_list.many:
                 bar.update()
-    if plan.many:
-        left = len(plan.jobs) - made - skipped - failed
+    if job_list.many:
+        left = len(job_list.jobs) - made - skipped - failed
         outcomes = {
             "already there and skipped (--force makes them again)": skipped,
             "failed": failed,
             "not tried": left,
         }
         parts = [f"{made} made"] + [f"{n} {what}" for what, n in outcomes.items() if n]
-        say(f"{len(plan.jobs)} files: {', '.join(parts)}")
+        print_line(f"{len(job_list.jobs)} files: {', '.join(parts)}")
     return 1 if failed else 0
 
 
@@ -161,35 +161,35 @@ def older_than_input(job: Job) -> bool:
     return job.target.stat().st_mtime < job.source.stat().st_mtime
 
 
-def _progress_bar(plan: Plan, seconds: Callable[[Job], float]):
+def _progress_bar(job_list: JobList, seconds: Callable[[Job], float]):
     from tqdm import tqdm
 
-    if plan.many:
-        return tqdm(total=len(plan.jobs), unit="file", disable=None, leave=False)
+    if job_list.many:
+        return tqdm(total=len(job_list.jobs), unit="file", disable=None, leave=False)
     try:
-        total = seconds(plan.jobs[0])
+        total = seconds(job_list.jobs[0])
     except (ValueError, OSError):
-        total = 0  # the job itself will say what is wrong
+        total = 0  # the job itself reports what is wrong
     form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
     hidden = None if total > LONG_SECONDS else True
     return tqdm(total=total, bar_format=form, disable=hidden, leave=False)
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line of results on stdout, above a progress bar."""
     from tqdm import tqdm
 
     tqdm.write(line, file=sys.stdout)
 
 
-def note(line: str) -> None:
+def print_note(line: str) -> None:
     """Print a line on stderr that the user should know."""
     from tqdm import tqdm
 
     tqdm.write(f"bscodec: note: {line}", file=sys.stderr)
 
 
-def complain(error: Exception, target: Path) -> None:
+def print_error(error: Exception, target: Path) -> None:
     """Print an error on stderr, in one line; ``target`` was being written."""
     from tqdm import tqdm
 

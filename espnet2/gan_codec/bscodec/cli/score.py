@@ -4,7 +4,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from espnet2.gan_codec.bscodec.cli.jobs import UsageError, note, say
+from espnet2.gan_codec.bscodec.cli.jobs import UsageError, print_line, print_note
 
 HELP = "score decoded audio against the original, with the metrics of the paper"
 DESCRIPTION = """
@@ -104,16 +104,16 @@ def run(args: argparse.Namespace) -> int:
 
     from espnet2.gan_codec.scoring.tables import to_markdown
 
-    say(to_markdown(results.systems, results.missing).partition("\n## Means")[0].strip())
+    print_line(to_markdown(results.systems, results.missing).partition("\n## Means")[0].strip())
     if not args.no_report:
         _write_report(request, results)
-    failures = [o for o in results.outcomes if o.failure]
-    for outcome in failures[:MAX_NAMED]:
-        note(f"{outcome.task.system}: {outcome.task.name}: {outcome.failure}")
+    failures = [o for o in results.results if o.failure]
+    for result in failures[:MAX_NAMED]:
+        print_note(f"{result.task.system}: {result.task.name}: {result.failure}")
     if failures:
-        count = f"{len(failures)} of {len(results.outcomes)} pairs failed"
-        note(f"{count}; {args.outdir / 'utterances.tsv'} says why")
-    return 1 if len(failures) == len(results.outcomes) else 0
+        count = f"{len(failures)} of {len(results.results)} pairs failed"
+        print_note(f"{count}; {args.outdir / 'utterances.tsv'} says why")
+    return 1 if len(failures) == len(results.results) else 0
 
 
 def _score(args: argparse.Namespace):
@@ -130,7 +130,7 @@ def _score(args: argparse.Namespace):
 
     from espnet2.gan_codec.scoring import codes, peers, versa
     from espnet2.gan_codec.scoring.run import score
-    from espnet2.gan_codec.scoring.summary import Cost
+    from espnet2.gan_codec.scoring.summary import CodingStats
 
     if args.backend == "versa":
         versa.find_program()  # before peers take their time
@@ -139,8 +139,8 @@ def _score(args: argparse.Namespace):
         report = codes.read_codes(source, sizes)
         per_frame = report.bits_per_frame
         frames = report.frames_by_name if per_frame else {}
-        costs[name] = Cost({n: f * per_frame for n, f in frames.items()}, codes=report)
-    coded = peers.code_all(args.peer, args.ref, args.outdir, args.nj, note)
+        costs[name] = CodingStats({n: f * per_frame for n, f in frames.items()}, codes=report)
+    coded = peers.code_all(args.peer, args.ref, args.outdir, args.nj, print_note)
     for name, (folder, cost) in coded.items():
         if name in systems:
             raise UsageError(f"--hyp {name}: a peer has that name")
@@ -148,7 +148,7 @@ def _score(args: argparse.Namespace):
     if not systems:
         raise ValueError("none of the peers can be had")
     request = _request(args, systems)
-    return request, score(request, costs, note)
+    return request, score(request, costs, print_note)
 
 
 def _merge(args: argparse.Namespace):
@@ -193,13 +193,13 @@ def _write_report(request, results) -> None:
 
     try:
         page = build_report(
-            results.systems, results.outcomes, results.missing, request.command, results.remarks
+            results.systems, results.results, results.missing, request.command, results.messages
         )
     except UnavailableError as error:
-        note(f"no report: {error}")
+        print_note(f"no report: {error}")
         return
     write(request.outdir / "report.html", page)
-    say(f"\n{request.outdir / 'report.html'}: open it in a browser to see and listen")
+    print_line(f"\n{request.outdir / 'report.html'}: open it in a browser to see and listen")
 
 
 def _named(words: list[str], option: str) -> dict[str, Path]:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from espnet2.gan_codec.bscodec.cli.encode import add_common_arguments, load_codec
-from espnet2.gan_codec.bscodec.cli.jobs import UsageError, note, say
+from espnet2.gan_codec.bscodec.cli.jobs import UsageError, print_line, print_note
 
 LOG_SECONDS = 60  # between two lines of progress, where there is no terminal
 HELP = "turn a corpus into shards of discrete tokens"
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--shard",
-        type=_part_of,
+        type=_shard_of,
         metavar="I/N",
         help="only every N-th shard from the I-th on, and no index: a job of a cluster's",
     )
@@ -89,103 +89,107 @@ def run(args: argparse.Namespace) -> int:
     from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
     from espnet2.gan_codec.bscodec.tokens.index import (
         check_folder,
-        known_shard_size,
-        mark_unfinished,
+        mark_incomplete,
+        stored_shard_size,
     )
-    from espnet2.gan_codec.bscodec.tokens.manifest import open_listing
-    from espnet2.gan_codec.bscodec.tokens.metadata import Facts
+    from espnet2.gan_codec.bscodec.tokens.manifest import open_manifest
+    from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata
     from espnet2.gan_codec.bscodec.tokens.workers import Work, choose_devices
 
     devices = choose_devices(args.device, args.nj)
     codec = load_codec(args.model, "cpu")
     num_bands = count_bands(codec.bands, args.bands, args.max_hz)
     folder.mkdir(parents=True, exist_ok=True)
-    size = args.shard_size or known_shard_size(folder)
-    listing = open_listing(args.input, folder, size, args.allow_commands)
+    size = args.shard_size or stored_shard_size(folder)
+    manifest = open_manifest(args.input, folder, size, args.allow_commands)
     header = codec.header(num_bands)
     dtype = FORMATS[args.format].dtype(header.codebook_sizes)
-    facts = Facts.of(header, codec.fingerprint, args.format, dtype, listing.shard_size)
+    metadata = TokenMetadata.of(header, codec.fingerprint, args.format, dtype, manifest.shard_size)
     if not args.force:
-        check_folder(folder, facts)
+        check_folder(folder, metadata)
     if args.merge:
-        return _merge(folder, listing, facts, digests=True)
+        return _merge(folder, manifest, metadata, digests=True)
     first, step = args.shard or (1, 1)
-    parts = listing.parts[first - 1 :: step]
-    left = list(parts) if args.force else _unfinished(folder, parts, facts, args.retry_skipped)
-    kept = sum(part.count for part in parts) - sum(part.count for part in left)
-    if kept:
-        say(f"{kept} utterances are there already")
+    shards = manifest.shards[first - 1 :: step]
+    remaining = (
+        list(shards) if args.force else _incomplete(folder, shards, metadata, args.retry_skipped)
+    )
+    cached = sum(shard.count for shard in shards) - sum(shard.count for shard in remaining)
+    if cached:
+        print_line(f"{cached} utterances are there already")
     status = 0
-    if left:
-        mark_unfinished(folder)
-        work = Work(args.model, folder, listing, facts, args.batch_seconds)
-        coded = _make(work, left, devices[: len(left)], codec)
-        status = 0 if coded or kept else 1
-    return status if args.shard else _merge(folder, listing, facts, digests=False)
+    if remaining:
+        mark_incomplete(folder)
+        work = Work(args.model, folder, manifest, metadata, args.batch_seconds)
+        encoded = _make(work, remaining, devices[: len(remaining)], codec)
+        status = 0 if encoded or cached else 1
+    return status if args.shard else _merge(folder, manifest, metadata, digests=False)
 
 
-def _unfinished(folder: Path, parts, facts, retry_skipped: bool) -> list:
+def _incomplete(folder: Path, shards, metadata, retry_skipped: bool) -> list:
     """Return the shards that are to be made, and say why where there is something already."""
-    from espnet2.gan_codec.bscodec.tokens.shards import MISSING, UnfinishedError, open_finished
+    from espnet2.gan_codec.bscodec.tokens.shards import MISSING, IncompleteError, open_finished
 
-    left = []
-    with _progress_bar(len(parts), "shard", "checking") as bar:
-        for part in parts:
+    remaining = []
+    with _progress_bar(len(shards), "shard", "checking") as bar:
+        for shard in shards:
             try:
-                index = open_finished(folder, part, facts)
+                index = open_finished(folder, shard, metadata)
                 if index.skipped and retry_skipped:
-                    left.append(part)
-            except UnfinishedError as error:
-                left.append(part)
+                    remaining.append(shard)
+            except IncompleteError as error:
+                remaining.append(shard)
                 if error.reason != MISSING:
-                    note(f"{error}: made again")
+                    print_note(f"{error}: made again")
             bar.update()
-    return left
+    return remaining
 
 
-def _make(work, parts: list, devices: list[str], codec) -> int:
-    """Make shards and say how fast that was; return how many utterances were coded."""
-    from espnet2.gan_codec.bscodec.tokens.workers import make_parts
+def _make(work, shards: list, devices: list[str], codec) -> int:
+    """Make shards and print how fast that was; return how many utterances were encoded."""
+    from espnet2.gan_codec.bscodec.tokens.workers import make_shards
 
-    coded = skipped = 0
-    seconds, total = 0.0, sum(part.count for part in parts)
-    begun = told = time.monotonic()
+    encoded = skipped = 0
+    seconds, total = 0.0, sum(shard.count for shard in shards)
+    begun = reported = time.monotonic()
     with _progress_bar(total, "utt") as bar:
-        for outcome in make_parts(work, parts, devices, codec, _Progress(bar)):
-            coded, skipped = coded + outcome.coded, skipped + outcome.skipped
-            seconds += outcome.seconds
+        for result in make_shards(work, shards, devices, codec, _Progress(bar)):
+            encoded, skipped = encoded + result.encoded, skipped + result.skipped
+            seconds += result.seconds
             elapsed = time.monotonic() - begun
-            if bar.disable and begun + elapsed > told + LOG_SECONDS:  # a log has no bar
-                told, done = begun + elapsed, coded + skipped
+            if bar.disable and begun + elapsed > reported + LOG_SECONDS:  # a log has no bar
+                reported, done = begun + elapsed, encoded + skipped
                 left = _duration(elapsed / done * (total - done))
-                say(f"{done} of {total} utterances, {_speed(seconds, elapsed)}, {left} left")
+                print_line(
+                    f"{done} of {total} utterances, {_speed(seconds, elapsed)}, {left} left"
+                )
     elapsed = time.monotonic() - begun
     failed = f", {skipped} skipped" if skipped else ""
     processes = "1 process" if len(devices) == 1 else f"{len(devices)} processes"
-    say(
-        f"{coded} utterances coded{failed}: {_duration(seconds)} of audio in "
+    print_line(
+        f"{encoded} utterances coded{failed}: {_duration(seconds)} of audio in "
         f"{_duration(elapsed)} with {processes}, {_speed(seconds, elapsed)}"
     )
-    return coded
+    return encoded
 
 
-def _merge(folder: Path, listing, facts, digests: bool) -> int:
+def _merge(folder: Path, manifest, metadata, digests: bool) -> int:
     """Write the index; return 1 if there are no codes at all."""
     from espnet2.gan_codec.bscodec.tokens.index import SKIPPED, write_index
 
-    with _progress_bar(len(listing.parts), "shard", "index") as bar:
-        totals = write_index(folder, listing, facts, digests, bar.update)
+    with _progress_bar(len(manifest.shards), "shard", "index") as bar:
+        totals = write_index(folder, manifest, metadata, digests, bar.update)
     skipped = f", {totals.skipped} skipped ({folder / SKIPPED})" if totals.skipped else ""
-    duration = _duration(totals.samples / facts.sampling_rate)
-    say(
-        f"{folder}: {totals.utterances} utterances in {len(listing.parts)} shards{skipped}: "
-        f"{totals.frames} frames, {duration} at {facts.bitrate / 1000:.2f} kbit/s"
+    duration = _duration(totals.samples / metadata.sampling_rate)
+    print_line(
+        f"{folder}: {totals.utterances} utterances in {len(manifest.shards)} shards{skipped}: "
+        f"{totals.frames} frames, {duration} at {metadata.bitrate / 1000:.2f} kbit/s"
     )
     return 0 if totals.utterances else 1
 
 
 class _Progress:
-    """Move a bar, which counts utterances, and have it tell the speed."""
+    """Move a bar, which counts utterances, and have it report_progress the speed."""
 
     def __init__(self, bar) -> None:
         self.bar, self.seconds, self.begun = bar, 0.0, time.monotonic()
@@ -217,7 +221,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _part_of(text: str) -> tuple[int, int]:
+def _shard_of(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise argparse.ArgumentTypeError(f"{text}: expected I/N with I from 1 to N")

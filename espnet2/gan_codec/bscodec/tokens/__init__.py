@@ -1,6 +1,6 @@
 """A corpus as discrete tokens: shards of codes, their index, and the reader.
 
-``listing`` reads what is to be coded and plans the shards, ``coding`` turns audio into codes,
+``manifest`` reads what is to be encoded and plans the shards, ``coding`` turns audio into codes,
 ``shards`` keeps them on disk, ``workers`` runs the processes, ``index`` joins all shards, and
 ``reader`` gives the codes back. The layout is described in ``docs/tokens.md``.
 """

@@ -1,4 +1,4 @@
-"""From the lines of a shard to codes: audio is read ahead, short pieces are coded in batches.
+"""From the lines of a shard to codes: audio is read ahead, short clips are encoded in batches.
 
 The codes of an utterance are those of ``Codec.encode``. What stands in one batch follows from the
 list alone, never from the number of processes.
@@ -19,33 +19,33 @@ import numpy as np
 
 from espnet2.gan_codec.bscodec.codec import Codec
 from espnet2.gan_codec.bscodec.format.audio import AudioReader
-from espnet2.gan_codec.bscodec.tokens.manifest import Part
-from espnet2.gan_codec.bscodec.tokens.metadata import Facts
+from espnet2.gan_codec.bscodec.tokens.manifest import Shard
+from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata
 from espnet2.gan_codec.bscodec.tokens.shards import write_shard
 
-LONG_SECONDS = 120.0  # longer audio is never held as a whole but coded as it is read
+LONG_SECONDS = 120.0  # longer audio is never held as a whole but encoded as it is read
 _WINDOW_BATCHES = 8  # among so many batches' worth of audio, similar lengths are put together
 _WINDOW_COUNT = 4096
 
 
 @dataclass(frozen=True)
-class Pace:
+class BatchPolicy:
     """How audio goes through a device; never what comes out, but for rounding.
 
     Attributes:
         batch_seconds: audio per batch; 0: one utterance at a time.
-        readers: threads that read audio ahead.
+        num_readers: threads that read audio ahead.
     """
 
     batch_seconds: float
-    readers: int
+    num_readers: int
 
     @classmethod
-    def of(cls, device: str, batch_seconds: float | None = None) -> Pace:
+    def of(cls, device: str, batch_seconds: float | None = None) -> BatchPolicy:
         """Return what suits a device: only a GPU gains from batches."""
         on_gpu = device.startswith("cuda")
         seconds = (120.0 if on_gpu else 0.0) if batch_seconds is None else batch_seconds
-        return cls(seconds, readers=8 if on_gpu else 1)
+        return cls(seconds, num_readers=8 if on_gpu else 1)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Utterance:
 
 
 @dataclass(frozen=True)
-class Coded:
+class Encoded:
     """What became of an utterance: ``codes`` (N, F) int64 of ``samples`` samples, or a reason."""
 
     utterance: Utterance
@@ -78,10 +78,10 @@ class Coded:
 def make_shard(
     codec: Codec,
     folder: Path,
-    part: Part,
+    shard: Shard,
     lines: list[tuple[str, str]],
-    facts: Facts,
-    pace: Pace,
+    metadata: TokenMetadata,
+    policy: BatchPolicy,
     progress: Callable[[int, float], object] | None = None,
 ) -> tuple[int, int, float]:
     """Code the lines of a shard and write it.
@@ -90,45 +90,49 @@ def make_shard(
         progress: is called with utterances and seconds of audio as they are done.
 
     Returns:
-        The utterances that were coded and that were skipped, and seconds of audio.
+        The utterances that were encoded and that were skipped, and seconds of audio.
 
     Raises:
         OSError: the shard cannot be written; nothing of it is left.
     """
     seconds = 0.0
-    with write_shard(folder, part, facts) as shard:
-        for coded in encode_lines(codec, lines, len(facts.bands), pace):
-            name, entry = coded.utterance.name, coded.utterance.entry
-            duration = coded.samples / facts.sampling_rate
-            if coded.codes is None:
-                shard.skip(name, entry, coded.reason)
+    with write_shard(folder, shard, metadata) as output:
+        for encoded in encode_lines(codec, lines, len(metadata.bands), policy):
+            name, entry = encoded.utterance.name, encoded.utterance.entry
+            duration = encoded.samples / metadata.sampling_rate
+            if encoded.codes is None:
+                output.skip(name, entry, encoded.reason)
             else:
-                shard.add(name, coded.codes, coded.samples)
+                output.add(name, encoded.codes, encoded.samples)
                 seconds += duration
             if progress:
                 progress(1, duration)
-    return len(shard.rows), len(shard.skipped), seconds
+    return len(output.rows), len(output.skipped), seconds
 
 
 def encode_lines(
-    codec: Codec, lines: Iterable[tuple[str, str]], num_bands: int, pace: Pace
-) -> Iterator[Coded]:
+    codec: Codec, lines: Iterable[tuple[str, str]], num_bands: int, policy: BatchPolicy
+) -> Iterator[Encoded]:
     """Code utterances; yield what became of each, in their order."""
-    for window in _windows(_read_ahead(codec, lines, pace.readers), codec.sampling_rate, pace):
+    for window in _windows(
+        _prefetch(codec, lines, policy.num_readers), codec.sampling_rate, policy
+    ):
         short = [u for u in window if u.audio is not None]
-        done = {}
-        for batch in _batches(short, codec.sampling_rate, pace):
-            done.update((coded.utterance.name, coded) for coded in _code(codec, batch, num_bands))
+        done: dict[str, Encoded] = {}
+        for batch in _batches(short, codec.sampling_rate, policy):
+            done.update(
+                (encoded.utterance.name, encoded) for encoded in _code(codec, batch, num_bands)
+            )
         for utterance in window:
             if utterance.reason:
-                yield Coded(utterance, reason=utterance.reason)
+                yield Encoded(utterance, reason=utterance.reason)
             elif utterance.audio is None:
                 yield _code_long(codec, utterance, num_bands)
             else:
                 yield done[utterance.name]
 
 
-def _code(codec: Codec, batch: list[Utterance], num_bands: int) -> Iterator[Coded]:
+def _code(codec: Codec, batch: list[Utterance], num_bands: int) -> Iterator[Encoded]:
     """Code audio that is held in memory, in one batch if there is memory for that."""
     if len(batch) > 1:
         try:
@@ -138,18 +142,18 @@ def _code(codec: Codec, batch: list[Utterance], num_bands: int) -> Iterator[Code
             pass  # each by itself, to see which one it was
         else:
             for utterance, codes in zip(batch, encoded, strict=True):
-                yield Coded(utterance, codes.codes, codes.num_samples)
+                yield Encoded(utterance, codes.codes, codes.num_samples)
             return
     for utterance in batch:
         try:
             codes = list(codec.encode_blocks([utterance.audio], num_bands))
         except ValueError as error:
-            yield Coded(utterance, reason=_reason(error, utterance.entry))
+            yield Encoded(utterance, reason=_reason(error, utterance.entry))
         else:
-            yield Coded(utterance, np.concatenate(codes, axis=1), len(utterance.audio))
+            yield Encoded(utterance, np.concatenate(codes, axis=1), len(utterance.audio))
 
 
-def _code_long(codec: Codec, utterance: Utterance, num_bands: int) -> Coded:
+def _code_long(codec: Codec, utterance: Utterance, num_bands: int) -> Encoded:
     """Code audio as it is read."""
     samples = 0
 
@@ -164,20 +168,20 @@ def _code_long(codec: Codec, utterance: Utterance, num_bands: int) -> Coded:
             blocks = counted(reader.mono_blocks(codec.sampling_rate))
             codes = np.concatenate(list(codec.encode_blocks(blocks, num_bands)), axis=1)
     except (ValueError, OSError) as error:
-        return Coded(utterance, reason=_reason(error, utterance.entry))
-    return Coded(utterance, codes, samples)
+        return Encoded(utterance, reason=_reason(error, utterance.entry))
+    return Encoded(utterance, codes, samples)
 
 
-def _read_ahead(
-    codec: Codec, lines: Iterable[tuple[str, str]], readers: int
+def _prefetch(
+    codec: Codec, lines: Iterable[tuple[str, str]], num_readers: int
 ) -> Iterator[Utterance]:
     """Read audio in threads, a little ahead of what is asked for."""
-    pool = ThreadPoolExecutor(readers)
+    pool = ThreadPoolExecutor(num_readers)
     waiting: deque = deque()
     try:
         for name, entry in lines:
             waiting.append(pool.submit(_read, name, entry, codec.sampling_rate))
-            if len(waiting) > 2 * readers:
+            if len(waiting) > 2 * num_readers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -229,7 +233,7 @@ def _reason(error: Exception, entry: str) -> str:
 
 
 def _windows(
-    utterances: Iterable[Utterance], sampling_rate: int, pace: Pace
+    utterances: Iterable[Utterance], sampling_rate: int, policy: BatchPolicy
 ) -> Iterator[list[Utterance]]:
     """Cut a stream of utterances where enough audio has come together to choose batches from."""
     window: list[Utterance] = []
@@ -237,7 +241,7 @@ def _windows(
     for utterance in utterances:
         window.append(utterance)
         samples += 0 if utterance.audio is None else len(utterance.audio)
-        full = samples >= _WINDOW_BATCHES * pace.batch_seconds * sampling_rate
+        full = samples >= _WINDOW_BATCHES * policy.batch_seconds * sampling_rate
         if full or len(window) == _WINDOW_COUNT:
             yield window
             window, samples = [], 0
@@ -246,13 +250,13 @@ def _windows(
 
 
 def _batches(
-    utterances: list[Utterance], sampling_rate: int, pace: Pace
+    utterances: list[Utterance], sampling_rate: int, policy: BatchPolicy
 ) -> Iterator[list[Utterance]]:
     """Group utterances of similar length, at most ``batch_seconds`` together, or one."""
     batch: list[Utterance] = []
     samples = 0
     for utterance in sorted(utterances, key=lambda utterance: len(utterance.audio)):
-        if batch and samples + len(utterance.audio) > pace.batch_seconds * sampling_rate:
+        if batch and samples + len(utterance.audio) > policy.batch_seconds * sampling_rate:
             yield batch
             batch, samples = [], 0
         batch.append(utterance)

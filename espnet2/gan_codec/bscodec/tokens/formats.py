@@ -15,7 +15,7 @@ from typing import BinaryIO, Protocol
 import kaldiio
 import numpy as np
 
-from espnet2.gan_codec.bscodec.tokens.metadata import Facts, TokensError, smallest_dtype
+from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata, TokensError, smallest_dtype
 
 _NPY_MARK = b"NPY"  # kaldiio's, of an array in NumPy's format within an archive
 _VECTOR_MARK = b"\0B\4"  # Kaldi's, of a binary vector of int32, each led by its size in bytes
@@ -39,10 +39,10 @@ class Format(Protocol):
     def dtype(self, codebook_sizes: tuple[int, ...]) -> np.dtype:
         """Return the type of the stored integers."""
 
-    def writer(self, file: BinaryIO, facts: Facts) -> Iterator[ShardWriter]:
+    def writer(self, file: BinaryIO, metadata: TokenMetadata) -> Iterator[ShardWriter]:
         """Return a context manager that writes a shard to ``file``."""
 
-    def read(self, file: BinaryIO, offset: int, facts: Facts) -> np.ndarray:
+    def read(self, file: BinaryIO, offset: int, metadata: TokenMetadata) -> np.ndarray:
         """Return the codes (F, N) at ``offset``. Raises ValueError, EOFError or struct.error."""
 
     def place(self, path: str, offset: int) -> str:
@@ -59,10 +59,10 @@ class _Ark:
         return smallest_dtype(codebook_sizes)
 
     @contextmanager
-    def writer(self, file: BinaryIO, facts: Facts) -> Iterator[ShardWriter]:
-        yield _ArkWriter(file, facts)
+    def writer(self, file: BinaryIO, metadata: TokenMetadata) -> Iterator[ShardWriter]:
+        yield _ArkWriter(file, metadata)
 
-    def read(self, file: BinaryIO, offset: int, facts: Facts) -> np.ndarray:
+    def read(self, file: BinaryIO, offset: int, metadata: TokenMetadata) -> np.ndarray:
         file.seek(offset)
         # kaldiio would unpickle an entry that is marked so
         _expect(file.read(len(_NPY_MARK)) == _NPY_MARK)
@@ -74,8 +74,8 @@ class _Ark:
 
 
 class _ArkWriter:
-    def __init__(self, file: BinaryIO, facts: Facts) -> None:
-        self.file, self.dtype = file, facts.dtype
+    def __init__(self, file: BinaryIO, metadata: TokenMetadata) -> None:
+        self.file, self.dtype = file, metadata.dtype
 
     def add(self, name: str, codes: np.ndarray) -> int:
         start = self.file.tell()
@@ -99,24 +99,24 @@ class _SpeechLM(_Ark):
         return np.dtype(np.int32)
 
     @contextmanager
-    def writer(self, file: BinaryIO, facts: Facts) -> Iterator[ShardWriter]:
-        yield _SpeechLMWriter(file, facts)
+    def writer(self, file: BinaryIO, metadata: TokenMetadata) -> Iterator[ShardWriter]:
+        yield _SpeechLMWriter(file, metadata)
 
-    def read(self, file: BinaryIO, offset: int, facts: Facts) -> np.ndarray:
+    def read(self, file: BinaryIO, offset: int, metadata: TokenMetadata) -> np.ndarray:
         file.seek(offset)
         _expect(file.read(len(_VECTOR_MARK)) == _VECTOR_MARK)
         (count,) = struct.unpack("<i", file.read(4))
-        _expect(count >= 0 and count % len(facts.codebook_sizes) == 0)
+        _expect(count >= 0 and count % len(metadata.codebook_sizes) == 0)
         data = file.read(count * _VECTOR_ITEM.itemsize)
         _expect(len(data) == count * _VECTOR_ITEM.itemsize)
         items = np.frombuffer(data, dtype=_VECTOR_ITEM)
         _expect((items["size"] == 4).all())
-        return items["value"].reshape(-1, len(facts.codebook_sizes)) - facts.offsets
+        return items["value"].reshape(-1, len(metadata.codebook_sizes)) - metadata.offsets
 
 
 class _SpeechLMWriter:
-    def __init__(self, file: BinaryIO, facts: Facts) -> None:
-        self.file, self.offsets = file, facts.offsets
+    def __init__(self, file: BinaryIO, metadata: TokenMetadata) -> None:
+        self.file, self.offsets = file, metadata.offsets
 
     def add(self, name: str, codes: np.ndarray) -> int:
         start = self.file.tell()
@@ -134,11 +134,11 @@ class _Npz:
         return smallest_dtype(codebook_sizes)
 
     @contextmanager
-    def writer(self, file: BinaryIO, facts: Facts) -> Iterator[ShardWriter]:
+    def writer(self, file: BinaryIO, metadata: TokenMetadata) -> Iterator[ShardWriter]:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            yield _NpzWriter(file, archive, facts)
+            yield _NpzWriter(file, archive, metadata)
 
-    def read(self, file: BinaryIO, offset: int, facts: Facts) -> np.ndarray:
+    def read(self, file: BinaryIO, offset: int, metadata: TokenMetadata) -> np.ndarray:
         file.seek(offset)
         return np.lib.format.read_array(file, allow_pickle=False)
 
@@ -147,8 +147,8 @@ class _Npz:
 
 
 class _NpzWriter:
-    def __init__(self, file: BinaryIO, archive: zipfile.ZipFile, facts: Facts) -> None:
-        self.file, self.archive, self.dtype = file, archive, facts.dtype
+    def __init__(self, file: BinaryIO, archive: zipfile.ZipFile, metadata: TokenMetadata) -> None:
+        self.file, self.archive, self.dtype = file, archive, metadata.dtype
 
     def add(self, name: str, codes: np.ndarray) -> int:
         member = zipfile.ZipInfo(f"{name}.npy", _EPOCH)

@@ -1,4 +1,4 @@
-"""The index of a whole folder of tokens, made once all shards are finished.
+"""The index of a whole folder of tokens, made once all shards are complete.
 
 ``meta.json`` is written last: where it is, the folder is complete.
 """
@@ -15,8 +15,8 @@ from typing import TextIO
 
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
-from espnet2.gan_codec.bscodec.tokens.manifest import Listing
-from espnet2.gan_codec.bscodec.tokens.metadata import Facts, TokensError
+from espnet2.gan_codec.bscodec.tokens.manifest import Manifest
+from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata, TokensError
 from espnet2.gan_codec.bscodec.tokens.shards import (
     FOLDER,
     ShardIndex,
@@ -50,11 +50,11 @@ class Totals:
         self.samples += sum(row.samples for row in index.rows)
 
 
-def check_folder(folder: Path, facts: Facts) -> None:
+def check_folder(folder: Path, metadata: TokenMetadata) -> None:
     """Raise TokensError if shards are there that do not belong to this run."""
     for _, path in index_paths(folder):
         try:
-            difference = facts.difference(read_index(path).facts)
+            difference = metadata.difference(read_index(path).metadata)
         except TokensError:
             continue  # damaged: made again
         if difference:
@@ -63,25 +63,25 @@ def check_folder(folder: Path, facts: Facts) -> None:
             )
 
 
-def known_shard_size(folder: Path) -> int | None:
+def stored_shard_size(folder: Path) -> int | None:
     """Return the utterances per shard of what is there already."""
     for _, path in index_paths(folder):
         try:
-            return read_index(path).facts.shard_size
+            return read_index(path).metadata.shard_size
         except TokensError:
             continue
     return None
 
 
-def mark_unfinished(folder: Path) -> None:
+def mark_incomplete(folder: Path) -> None:
     """Take the index's validity away: shards are about to change."""
     (folder / META).unlink(missing_ok=True)
 
 
 def write_index(
     folder: Path,
-    listing: Listing,
-    facts: Facts,
+    manifest: Manifest,
+    metadata: TokenMetadata,
     digests: bool,
     progress: Callable[[], object] = lambda: None,
 ) -> Totals:
@@ -92,20 +92,20 @@ def write_index(
         progress: is called after every shard.
 
     Raises:
-        UnfinishedError: a shard is not finished.
+        IncompleteError: a shard is not complete.
         OSError: the folder cannot be written to.
     """
-    mark_unfinished(folder)
+    mark_incomplete(folder)
     totals = Totals()
     with ExitStack() as stack:
         tables = [_open(stack, folder / name) for name in _TABLES]
-        for part in listing.parts:
-            index = open_finished(folder, part, facts, digests)
+        for shard in manifest.shards:
+            index = open_finished(folder, shard, metadata, digests)
             totals.add(index)
-            _write_rows(tables, folder, part.number, index)
+            _write_rows(tables, folder, shard.number, index)
             progress()
-    _remove_others(folder, listing, facts)
-    meta = {**facts.to_json(), "shards": len(listing.parts), **vars(totals)}
+    _remove_others(folder, manifest, metadata)
+    meta = {**metadata.to_json(), "shards": len(manifest.shards), **vars(totals)}
     with atomic_write(folder / META) as temporary:
         temporary.write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
     return totals
@@ -119,7 +119,7 @@ def _open(stack: ExitStack, path: Path) -> TextIO:
 
 def _write_rows(tables: list[TextIO], folder: Path, number: int, index: ShardIndex) -> None:
     table, places, frames, samples, skipped = tables
-    form = index.facts.format
+    form = index.metadata.format
     path = os.fspath(data_path(folder, number, form))
     for row in index.rows:
         table.write(f"{row.name}\t{number}\t{row.offset}\t{row.frames}\t{row.samples}\n")
@@ -130,9 +130,9 @@ def _write_rows(tables: list[TextIO], folder: Path, number: int, index: ShardInd
         skipped.write(f"{entry.name}\t{entry.path}\t{entry.reason}\n")
 
 
-def _remove_others(folder: Path, listing: Listing, facts: Facts) -> None:
-    ours = {index_path(folder, part.number).name for part in listing.parts}
-    ours |= {data_path(folder, part.number, facts.format).name for part in listing.parts}
+def _remove_others(folder: Path, manifest: Manifest, metadata: TokenMetadata) -> None:
+    ours = {index_path(folder, shard.number).name for shard in manifest.shards}
+    ours |= {data_path(folder, shard.number, metadata.format).name for shard in manifest.shards}
     with os.scandir(folder / FOLDER) as entries:
         for entry in entries:
             left = entry.name.startswith((".codes.", "codes."))  # no file of anybody else's

@@ -1,4 +1,4 @@
-"""What is to be coded: a list of utterances that may be far longer than memory, cut into shards.
+"""What is to be encoded: a list of utterances that may be far longer than memory, cut into shards.
 
 A list is read line by line. What stays of it are 8 bytes a line while names are compared, and for
 each shard where its lines begin and what their digest is.
@@ -25,7 +25,7 @@ _ARK_ENTRY = re.compile(rb"\.ark:\d+$")
 
 
 @dataclass(frozen=True)
-class Part:
+class Shard:
     """The lines of one shard.
 
     Attributes:
@@ -44,36 +44,36 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Listing:
+class Manifest:
     """A list that has been read through: every line is good, every name is there once."""
 
     path: Path
-    parts: tuple[Part, ...]
+    shards: tuple[Shard, ...]
     shard_size: int
 
     @property
     def count(self) -> int:
         """Utterances altogether."""
-        return sum(part.count for part in self.parts)
+        return sum(shard.count for shard in self.shards)
 
-    def read(self, part: Part) -> list[tuple[str, str]]:
+    def read(self, shard: Shard) -> list[tuple[str, str]]:
         """Return (name, path or command) of the lines of a shard.
 
         Raises:
             TokensError: the list has changed since it was read through.
         """
         with open(self.path, "rb") as file:
-            file.seek(part.offset)
-            data = file.read(part.size)
-        if hashlib.sha256(data).hexdigest() != part.digest:
+            file.seek(shard.offset)
+            data = file.read(shard.size)
+        if hashlib.sha256(data).hexdigest() != shard.digest:
             raise TokensError(f"{self.path}: has changed during the run")
         lines = (line.split(maxsplit=1) for line in data.split(b"\n") if line.strip())
         return [(name.decode(), os.fsdecode(entry.rstrip())) for name, entry in lines]
 
 
-def open_listing(
+def open_manifest(
     source: Path, folder: Path, shard_size: int | None, allow_commands: bool = False
-) -> Listing:
+) -> Manifest:
     """Read the input through and plan the shards.
 
     Args:
@@ -98,13 +98,13 @@ def open_listing(
     with open(path, "rb") as file:
         size = shard_size or default_shard_size(sum(1 for line in file if line.strip()))
     with open(path, "rb") as file:
-        parts, names = _plan(path, file, size, allow_commands)
-    if not parts:
+        shards, names = _plan(path, file, size, allow_commands)
+    if not shards:
         raise TokensError(
             f"{source}: holds no audio" if source.is_dir() else f"{source}: is empty"
         )
     _refuse_duplicates(path, names)
-    return Listing(path, parts, size)
+    return Manifest(path, shards, size)
 
 
 def default_shard_size(count: int) -> int:
@@ -117,9 +117,9 @@ def default_shard_size(count: int) -> int:
 
 def _plan(
     path: Path, lines: Iterable[bytes], size: int, allow_commands: bool
-) -> tuple[tuple[Part, ...], np.ndarray]:
+) -> tuple[tuple[Shard, ...], np.ndarray]:
     """Return the shards, and a 64-bit hash of every name."""
-    parts: list[Part] = []
+    shards: list[Shard] = []
     names = array("q")
     digest, count, start, end = hashlib.sha256(), 0, 0, 0
     for number, line in enumerate(lines, 1):
@@ -132,11 +132,11 @@ def _plan(
         digest.update(line)
         end += len(line)
         if count == size:
-            parts.append(Part(len(parts) + 1, start, end - start, count, digest.hexdigest()))
+            shards.append(Shard(len(shards) + 1, start, end - start, count, digest.hexdigest()))
             digest, count, start = hashlib.sha256(), 0, end
     if count:
-        parts.append(Part(len(parts) + 1, start, end - start, count, digest.hexdigest()))
-    return tuple(parts), np.frombuffer(names, dtype=np.int64)
+        shards.append(Shard(len(shards) + 1, start, end - start, count, digest.hexdigest()))
+    return tuple(shards), np.frombuffer(names, dtype=np.int64)
 
 
 def _problem(words: list[bytes], allow_commands: bool) -> str | None:

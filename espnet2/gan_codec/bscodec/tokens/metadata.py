@@ -18,7 +18,7 @@ class TokensError(ValueError):
 
 
 @dataclass(frozen=True)
-class Facts:
+class TokenMetadata:
     """The model, its codes, and the way they are stored.
 
     Attributes:
@@ -50,7 +50,7 @@ class Facts:
     @classmethod
     def of(
         cls, header: BscHeader, fingerprint: str, form: str, dtype: np.dtype, shard_size: int
-    ) -> Facts:
+    ) -> TokenMetadata:
         """Return the metadata of codes under ``header``, stored in the format ``form``."""
         return cls(
             model=header.model,
@@ -66,7 +66,7 @@ class Facts:
         )
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any], name: str) -> Facts:
+    def from_json(cls, values: Mapping[str, Any], name: str) -> TokenMetadata:
         """Undo ``to_json``; more entries are ignored. Raises TokensError, with ``name`` in it."""
         version = values.get("version")
         if version != LAYOUT_VERSION:
@@ -87,7 +87,7 @@ class Facts:
         values["bands"] = [list(map(float, band)) for band in self.bands]
         return {**values, "codebook_sizes": list(self.codebook_sizes)}
 
-    def difference(self, other: Facts) -> str | None:
+    def difference(self, other: TokenMetadata) -> str | None:
         """Name the first field in which ``other`` differs, with both values; None: it does not."""
         for field in fields(self):
             mine, theirs = getattr(self, field.name), getattr(other, field.name)

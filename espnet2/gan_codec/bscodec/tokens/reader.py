@@ -17,7 +17,7 @@ import numpy as np
 from espnet2.gan_codec.bscodec.format.bitstream import EncodedAudio
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
 from espnet2.gan_codec.bscodec.tokens.index import INDEX, META
-from espnet2.gan_codec.bscodec.tokens.metadata import Facts, TokensError, smallest_dtype
+from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata, TokensError, smallest_dtype
 from espnet2.gan_codec.bscodec.tokens.shards import (
     data_path,
     file_digest,
@@ -36,7 +36,7 @@ def read_tokens(folder: str | os.PathLike, verify: bool = True) -> Tokens:
         verify: compare the digest of every shard when it is first opened.
 
     Raises:
-        TokensError: not such a folder, not finished, or damaged.
+        TokensError: not such a folder, not complete, or damaged.
         OSError: it cannot be read.
     """
     return Tokens(Path(folder), verify)
@@ -60,7 +60,7 @@ class Tokens(Mapping[str, np.ndarray]):
     index of 16 bytes per utterance in memory, then takes one line and one array from disk.
 
     Attributes:
-        facts: what all codes have in common: model, bands, rates.
+        metadata: what all codes have in common: model, bands, rates.
     """
 
     def __init__(self, folder: Path, verify: bool = True) -> None:
@@ -68,7 +68,10 @@ class Tokens(Mapping[str, np.ndarray]):
         path = folder / META
         try:
             meta = json.loads(path.read_text(encoding="utf-8"))
-            self.facts, self._count = Facts.from_json(meta, str(path)), int(meta["utterances"])
+            self.metadata, self._count = (
+                TokenMetadata.from_json(meta, str(path)),
+                int(meta["utterances"]),
+            )
         except FileNotFoundError as error:
             raise TokensError(
                 f"{path}: is missing: no folder of tokens, or an unfinished one (run 'bscodec "
@@ -78,7 +81,7 @@ class Tokens(Mapping[str, np.ndarray]):
             if isinstance(error, TokensError):
                 raise
             raise TokensError(f"{path}: damaged") from error
-        self._dtype = smallest_dtype(self.facts.codebook_sizes)
+        self._dtype = smallest_dtype(self.metadata.codebook_sizes)
         self._files: OrderedDict[int, BinaryIO] = OrderedDict()
         self._verified: set[int] = set()
         self._process = os.getpid()
@@ -119,7 +122,7 @@ class Tokens(Mapping[str, np.ndarray]):
             KeyError, TokensError, BitstreamError: no such utterance; damaged.
         """
         place = self._find(name)
-        header = self.facts.header(place.samples)
+        header = self.metadata.header(place.samples)
         return EncodedAudio(**vars(header), codes=self._codes(place).T)
 
     def close(self) -> None:
@@ -184,10 +187,10 @@ class Tokens(Mapping[str, np.ndarray]):
     def _codes(self, place: _Place) -> np.ndarray:
         file = self._open(place.shard)
         try:
-            codes = FORMATS[self.facts.format].read(file, place.offset, self.facts)
+            codes = FORMATS[self.metadata.format].read(file, place.offset, self.metadata)
         except (ValueError, EOFError, struct.error) as error:
             raise TokensError(f"{file.name}: damaged at {place.name}") from error
-        shape = (place.frames, len(self.facts.codebook_sizes))
+        shape = (place.frames, len(self.metadata.codebook_sizes))
         if codes.shape != shape or codes.dtype.kind != "i":
             raise TokensError(
                 f"{file.name}: {place.name} has {codes.dtype} {codes.shape}, expected {shape}"
@@ -205,7 +208,7 @@ class Tokens(Mapping[str, np.ndarray]):
         if number in self._files:
             self._files.move_to_end(number)
             return self._files[number]
-        path = data_path(self.folder, number, self.facts.format)
+        path = data_path(self.folder, number, self.metadata.format)
         if self.verify and number not in self._verified:
             if file_digest(path) != read_index(index_path(self.folder, number)).data:
                 raise TokensError(f"{path}: damaged: not the codes that were written")

@@ -1,6 +1,6 @@
 """One shard on disk: its codes, and beside them an index that is written last.
 
-A shard is finished when its index is there and both belong together and to the run: same facts,
+A shard is complete when its index is there and both belong together and to the run: same metadata,
 same lines of the list, same bytes. Whatever is not so is made again.
 """
 
@@ -19,8 +19,8 @@ import numpy as np
 
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
-from espnet2.gan_codec.bscodec.tokens.manifest import Part
-from espnet2.gan_codec.bscodec.tokens.metadata import Facts, TokensError
+from espnet2.gan_codec.bscodec.tokens.manifest import Shard
+from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata, TokensError
 
 FOLDER = "shards"
 MISSING = "missing"
@@ -28,7 +28,7 @@ _INDEX_NAME = re.compile(r"codes\.(\d+)\.json")
 _READ_BYTES = 1 << 20
 
 
-class UnfinishedError(TokensError):
+class IncompleteError(TokensError):
     """A shard that has to be made, or made again; ``reason`` says why."""
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -55,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Skipped:
-    """An utterance that could not be coded, and why."""
+    """An utterance that could not be encoded, and why."""
 
     name: str
     path: str
@@ -64,17 +64,17 @@ class Skipped:
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """What is known of a finished shard.
+    """What is known of a complete shard.
 
     Attributes:
-        facts: of its codes.
+        metadata: of its codes.
         lines: SHA-256 of its lines of the list.
         data: SHA-256 of its file of codes.
         rows: of its utterances, in the order of the list.
         skipped: of its lines, those without codes.
     """
 
-    facts: Facts
+    metadata: TokenMetadata
     lines: str
     data: str
     rows: tuple[Row, ...]
@@ -121,24 +121,24 @@ class ShardWriter:
 
 
 @contextmanager
-def write_shard(folder: Path, part: Part, facts: Facts) -> Iterator[ShardWriter]:
+def write_shard(folder: Path, shard: Shard, metadata: TokenMetadata) -> Iterator[ShardWriter]:
     """Write a shard; it is there once the ``with`` block has ended well.
 
     Raises:
         OSError: the folder cannot be written to, or the disk is full; nothing is left.
     """
-    path = data_path(folder, part.number, facts.format)
+    path = data_path(folder, shard.number, metadata.format)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as temporary:
         with (
             open(temporary, "wb") as file,
-            FORMATS[facts.format].writer(file, facts) as writer,
+            FORMATS[metadata.format].writer(file, metadata) as writer,
         ):
-            shard = ShardWriter(writer)
-            yield shard
+            output = ShardWriter(writer)
+            yield output
         data = file_digest(temporary)
-    index = ShardIndex(facts, part.digest, data, tuple(shard.rows), tuple(shard.skipped))
-    with atomic_write(index_path(folder, part.number)) as temporary:
+    index = ShardIndex(metadata, shard.digest, data, tuple(output.rows), tuple(output.skipped))
+    with atomic_write(index_path(folder, shard.number)) as temporary:
         temporary.write_text(_dump(index), encoding="utf-8")
 
 
@@ -153,7 +153,7 @@ def read_index(path: Path) -> ShardIndex:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TokensError(f"{path}: damaged") from error
     return ShardIndex(
-        Facts.from_json(values["facts"], str(path)),
+        TokenMetadata.from_json(values["facts"], str(path)),
         values["lines"],
         values["data"],
         tuple(Row(*row) for row in rows),
@@ -161,33 +161,35 @@ def read_index(path: Path) -> ShardIndex:
     )
 
 
-def open_finished(folder: Path, part: Part, facts: Facts, digest: bool = True) -> ShardIndex:
-    """Return the index of a shard that is finished and right.
+def open_finished(
+    folder: Path, shard: Shard, metadata: TokenMetadata, digest: bool = True
+) -> ShardIndex:
+    """Return the index of a shard that is complete and right.
 
     Args:
         folder: of the tokens.
-        part: the lines that it should hold.
-        facts: that its codes should have.
+        shard: the lines that it should hold.
+        metadata: that its codes should have.
         digest: also read the codes and compare their digest.
 
     Raises:
-        UnfinishedError: it has to be made.
+        IncompleteError: it has to be made.
     """
-    path = data_path(folder, part.number, facts.format)
+    path = data_path(folder, shard.number, metadata.format)
     try:
-        index = read_index(index_path(folder, part.number))
-        if index.lines != part.digest or facts.difference(index.facts):
-            raise UnfinishedError(path, "made of other lines, or by another model")
+        index = read_index(index_path(folder, shard.number))
+        if index.lines != shard.digest or metadata.difference(index.metadata):
+            raise IncompleteError(path, "made of other lines, or by another model")
         if not path.exists() or digest and file_digest(path) != index.data:
-            raise UnfinishedError(path, "damaged")
+            raise IncompleteError(path, "damaged")
     except FileNotFoundError as error:
-        raise UnfinishedError(path, MISSING) from error
+        raise IncompleteError(path, MISSING) from error
     except OSError as error:
-        raise UnfinishedError(path, f"cannot be read: {error.strerror}") from error
+        raise IncompleteError(path, f"cannot be read: {error.strerror}") from error
     except TokensError as error:
-        if isinstance(error, UnfinishedError):
+        if isinstance(error, IncompleteError):
             raise
-        raise UnfinishedError(path, "its index is damaged") from error
+        raise IncompleteError(path, "its index is damaged") from error
     return index
 
 
@@ -202,7 +204,7 @@ def file_digest(path: Path) -> str:
 
 def _dump(index: ShardIndex) -> str:
     values = {
-        "facts": index.facts.to_json(),
+        "facts": index.metadata.to_json(),
         "lines": index.lines,
         "data": index.data,
         "rows": [[row.name, row.offset, row.frames, row.samples] for row in index.rows],

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from espnet2.gan_codec.bscodec.tokens.coding import Pace, make_shard
-from espnet2.gan_codec.bscodec.tokens.manifest import Listing, Part
-from espnet2.gan_codec.bscodec.tokens.metadata import Facts, TokensError
+from espnet2.gan_codec.bscodec.tokens.coding import BatchPolicy, make_shard
+from espnet2.gan_codec.bscodec.tokens.manifest import Manifest, Shard
+from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata, TokensError
 
 _POLL_SECONDS = 0.5
 
@@ -29,23 +29,23 @@ class Work:
     Attributes:
         model: name to load it by.
         folder: of the tokens.
-        listing: what is coded.
-        facts: of the codes.
-        batch_seconds: as of ``Pace``; None: what suits the device.
+        manifest: what is encoded.
+        metadata: of the codes.
+        batch_seconds: as of ``BatchPolicy``; None: what suits the device.
     """
 
     model: str
     folder: Path
-    listing: Listing
-    facts: Facts
+    manifest: Manifest
+    metadata: TokenMetadata
     batch_seconds: float | None = None
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of the utterances of a shard: how many, and seconds of audio coded."""
+class ShardResult:
+    """What became of the utterances of a shard: how many, and seconds of audio encoded."""
 
-    coded: int
+    encoded: int
     skipped: int
     seconds: float
 
@@ -72,13 +72,13 @@ def choose_devices(device: str, processes: int | None) -> list[str]:
     return [f"cuda:{index}" for index in range(processes or gpus)]
 
 
-def make_parts(
-    work: Work, parts: list[Part], devices: list[str], codec: Any, progress: Callable
-) -> Iterator[Outcome]:
+def make_shards(
+    work: Work, shards: list[Shard], devices: list[str], codec: Any, progress: Callable
+) -> Iterator[ShardResult]:
     """Make shards; yield what became of each, as they come to be ready.
 
     Args:
-        parts: the shards to make.
+        shards: the shards to make.
         devices: one of each process; a single process is this one.
         codec: the model, on the CPU.
         progress: called with utterances and seconds of audio as they are done.
@@ -88,43 +88,48 @@ def make_parts(
         OSError: a shard cannot be written.
     """
     if len(devices) == 1 and devices[0] == "cpu":
+        policy = BatchPolicy.of("cpu", work.batch_seconds)
         with _one_thread():
-            for part in parts:
-                yield _make_part(work, part, codec, Pace.of("cpu", work.batch_seconds), progress)
+            for shard in shards:
+                yield _make_one(work, shard, codec, policy, progress)
     else:
-        yield from _make_in_processes(work, parts, devices, progress)
+        yield from _make_in_processes(work, shards, devices, progress)
 
 
-def _make_part(
-    work: Work, part: Part, codec: Any, pace: Pace, progress: Callable[[int, float], object]
-) -> Outcome:
-    lines = work.listing.read(part)
-    done = make_shard(codec, work.folder, part, lines, work.facts, pace, progress)
-    return Outcome(*done)
+def _make_one(
+    work: Work,
+    shard: Shard,
+    codec: Any,
+    policy: BatchPolicy,
+    progress: Callable[[int, float], object],
+) -> ShardResult:
+    lines = work.manifest.read(shard)
+    done = make_shard(codec, work.folder, shard, lines, work.metadata, policy, progress)
+    return ShardResult(*done)
 
 
 def _make_in_processes(
-    work: Work, parts: list[Part], devices: list[str], progress: Callable
-) -> Iterator[Outcome]:
+    work: Work, shards: list[Shard], devices: list[str], progress: Callable
+) -> Iterator[ShardResult]:
     context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
     queue = context.SimpleQueue()
     for device in devices:
         queue.put(device)
     done = context.Array("d", 2)  # utterances and seconds
-    told = [0.0, 0.0]
+    reported = [0.0, 0.0]
 
-    def tell() -> None:
+    def report_progress() -> None:
         now = list(done)
-        progress(int(now[0] - told[0]), now[1] - told[1])
-        told[:] = now
+        progress(int(now[0] - reported[0]), now[1] - reported[1])
+        reported[:] = now
 
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(len(devices), context, _start, (work, queue, done))
     try:
-        running: set[Future] = {pool.submit(_run, part) for part in parts}
+        running: set[Future] = {pool.submit(_run, shard) for shard in shards}
         while running:
             ready, running = wait(running, _POLL_SECONDS, FIRST_COMPLETED)
-            tell()
+            report_progress()
             for future in ready:
                 yield future.result()
         pool.shutdown()
@@ -144,7 +149,7 @@ class _State:
 
     work: Work
     codec: Any
-    pace: Pace
+    policy: BatchPolicy
     done: Any
 
     def progress(self, utterances: int, seconds: float) -> None:
@@ -157,7 +162,7 @@ _state: _State | Exception | None = None
 
 
 def _start(work: Work, queue: Any, done: Any) -> None:
-    """Begin a process: its device, its model; what goes wrong is told with the first shard."""
+    """Begin a process: its device, its model; what goes wrong is reported with the first shard."""
     global _state
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the first process's matter
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -170,9 +175,9 @@ def _start(work: Work, queue: Any, done: Any) -> None:
     device = queue.get()
     try:
         codec = Codec.from_pretrained(work.model, device).drop_decoder()
-        if codec.fingerprint != work.facts.fingerprint:
+        if codec.fingerprint != work.metadata.fingerprint:
             raise TokensError(f"{work.model}: has changed during the run")
-        _state = _State(work, codec, Pace.of(device, work.batch_seconds), done)
+        _state = _State(work, codec, BatchPolicy.of(device, work.batch_seconds), done)
     except (ValueError, OSError) as error:
         _state = error
 
@@ -183,11 +188,11 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _run(part: Part) -> Outcome:
+def _run(shard: Shard) -> ShardResult:
     if isinstance(_state, Exception):
         raise _state
     try:
-        return _make_part(_state.work, part, _state.codec, _state.pace, _state.progress)
+        return _make_one(_state.work, shard, _state.codec, _state.policy, _state.progress)
     except SystemExit:  # terminated and cleaned up; the executor would go on with the next shard
         os._exit(143)
 

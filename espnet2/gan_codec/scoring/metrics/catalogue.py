@@ -1,4 +1,4 @@
-"""Every metric by name: where it is, which recordings it is for, and how it is set up."""
+"""Every metric by name: where it is, which utterances it is for, and how it is set up."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Entry:
     Attributes:
         name: as ``Metric.name``.
         home: ``module:Class`` in this package.
-        domains: of recordings that it is made for.
+        domains: of utterances that it is made for.
         paper: the domains for which the paper's table shows it.
         better, digits: for tables, so that one can be made where the metric's package is not.
         package: the distribution that does the work.
@@ -73,7 +73,7 @@ CATALOGUE = {
 
 @dataclass(frozen=True)
 class Options:
-    """What can be chosen about metrics; None: the metric's own default.
+    """What can be selected about metrics; None: the metric's own default.
 
     Attributes:
         utmos: as ``UTMOS``'s ``source``.
@@ -99,8 +99,8 @@ def choose(names: Iterable[str] | None, domains: Iterable[str]) -> list[str]:
         raise ScoringError(
             f"--metrics: there is no {', '.join(unknown)}; expected some of {','.join(CATALOGUE)}"
         )
-    chosen = {by_lower[name.lower()] for name in names}
-    return [name for name in CATALOGUE if name in chosen]
+    selected = {by_lower[name.lower()] for name in names}
+    return [name for name in CATALOGUE if name in selected]
 
 
 def load(name: str, options: Options) -> Metric:
@@ -116,14 +116,14 @@ def load(name: str, options: Options) -> Metric:
 
 
 def setting(name: str, options: Options) -> str:
-    """Say what a metric's values depend on: the package that gives them, and what was chosen."""
+    """Say what a metric's values depend on: the package that gives them, and what was selected."""
     entry = CATALOGUE[name]
     try:
         version = metadata.version(entry.package)
     except metadata.PackageNotFoundError:
         version = "not installed"
-    chosen = getattr(options, entry.option) if entry.option else None
-    return f"{entry.package} {version}" + (f", {chosen}" if chosen else "")
+    selected = getattr(options, entry.option) if entry.option else None
+    return f"{entry.package} {version}" + (f", {selected}" if selected else "")
 
 
 def load_available(

@@ -1,4 +1,4 @@
-"""Mel distance: the distance of two recordings' mel spectrograms."""
+"""Mel distance: the distance of two utterances' mel spectrograms."""
 
 from espnet2.gan_codec.scoring.metrics.auraloss_metric import AuralossMetric, import_auraloss
 

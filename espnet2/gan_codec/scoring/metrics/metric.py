@@ -11,7 +11,7 @@ SILENCE = 2.0**-16  # half a step of 16-bit audio: a signal that stays below it 
 
 
 class ScoringError(ValueError):
-    """A pair of recordings or a metric that cannot be used: one line that says why."""
+    """A pair of utterances or a metric that cannot be used: one line that says why."""
 
 
 class UnavailableError(ScoringError):
@@ -71,6 +71,6 @@ def optional_module(module: str, package: str, extra: str = "score") -> ModuleTy
         ) from error
 
 
-def one_reason(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """Return what an error of a foreign library says, in a short line."""
     return shorten(str(error), 120, placeholder=" ...") or type(error).__name__

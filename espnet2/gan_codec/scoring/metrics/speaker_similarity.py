@@ -12,7 +12,7 @@ from espnet2.gan_codec.scoring.metrics.metric import (
     ScoringError,
     UnavailableError,
     is_silent,
-    one_reason,
+    one_line,
     optional_module,
     require_sound,
 )
@@ -109,7 +109,7 @@ def _load_espnet_model(model: str) -> Callable:
             return embed
     except Exception as error:  # the hub, ESPnet and torch each fail in their own ways
         raise UnavailableError(
-            f"the speaker model {model} cannot be had ({one_reason(error)}): give a folder with "
+            f"the speaker model {model} cannot be had ({one_line(error)}): give a folder with "
             f"{CONFIG} and a .pth file as --speaker-model"
         ) from error
 

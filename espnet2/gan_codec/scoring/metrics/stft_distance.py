@@ -1,4 +1,4 @@
-"""STFT distance: the distance of two recordings' spectrograms."""
+"""STFT distance: the distance of two utterances' spectrograms."""
 
 from espnet2.gan_codec.scoring.metrics.auraloss_metric import AuralossMetric, import_auraloss
 

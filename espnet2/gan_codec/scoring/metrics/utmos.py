@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from espnet2.gan_codec.scoring.metrics.metric import ScoringError, UnavailableError, one_reason
+from espnet2.gan_codec.scoring.metrics.metric import ScoringError, UnavailableError, one_line
 
 REPOSITORY = "tarepan/SpeechMOS:v1.2.0"
 MODEL = "utmos22_strong"
@@ -56,7 +56,7 @@ class UTMOS:
                 ).eval()
         except Exception as error:  # a foreign hubconf.py may raise anything
             raise UnavailableError(
-                f"{MODEL} of {source} cannot be had ({one_reason(error)}): "
+                f"{MODEL} of {source} cannot be had ({one_line(error)}): "
                 "give a local copy of the repository as --utmos"
             ) from error
         finally:

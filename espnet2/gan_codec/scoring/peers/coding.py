@@ -1,4 +1,4 @@
-"""Put recordings through peers, keeping what an earlier run has made."""
+"""Put utterances through peers, keeping what an earlier run has made."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from espnet2.gan_codec.scoring.codes import read_codes
 from espnet2.gan_codec.scoring.inputs import read_recordings
 from espnet2.gan_codec.scoring.metrics.metric import ScoringError, UnavailableError
 from espnet2.gan_codec.scoring.peers.peer import Coded, Peer
-from espnet2.gan_codec.scoring.summary import Cost
+from espnet2.gan_codec.scoring.summary import CodingStats
 
 KINDS = {"opus": "opus:Opus", "encodec": "encodec:EnCodec", "dac": "dac:DAC"}
 OWN = "bscodec"
@@ -55,17 +55,17 @@ def code_all(
     reference: Path,
     outdir: Path,
     jobs: int,
-    note: Callable[[str], object],
-) -> dict[str, tuple[Path, Cost]]:
-    """Put all recordings of ``reference`` through the peers that can be had.
+    log: Callable[[str], object],
+) -> dict[str, tuple[Path, CodingStats]]:
+    """Put all utterances of ``reference`` through the peers that can be had.
 
     Decoded files go to ``outdir/peers/NAME/RECORDING.wav``, with what they took beside them. A
-    recording on which a peer fails has no decoded file; the others are made all the same.
+    utterance on which a peer fails has no decoded file; the others are made all the same.
 
     Args:
         texts: as for :func:`make_peer`.
-        jobs: how many recordings are coded at a time.
-        note: is told of peers and recordings that are left out, in a line each.
+        jobs: how many utterances are coded at a time.
+        log: is told of peers and utterances that are left out, in a line each.
 
     Returns:
         Folder and cost of each peer, by its name.
@@ -75,7 +75,7 @@ def code_all(
         try:
             peers.append(make_peer(text))
         except UnavailableError as error:
-            note(f"--peer {text} left out: {error}")
+            log(f"--peer {text} left out: {error}")
     names = [peer.name for peer in peers]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ScoringError(f"--peer: two peers are called {twice[0]}")
@@ -84,13 +84,13 @@ def code_all(
     recordings = read_recordings(reference)
     systems = {}
     for peer in peers:
-        folder, cost = outdir / FOLDER / peer.name, Cost()
+        folder, cost = outdir / FOLDER / peer.name, CodingStats()
 
         def code(item: tuple[str, Path], peer: Peer = peer, folder: Path = folder):
             try:
                 return item[0], _code_one(peer, item[1], _target(folder, item[0]))
             except (ValueError, OSError) as error:
-                note(f"{peer.name}: {item[0]}: {' '.join(str(error).split())}")
+                log(f"{peer.name}: {item[0]}: {' '.join(str(error).split())}")
                 return item[0], None
 
         with (
@@ -121,7 +121,7 @@ def _beside(folder: Path, name: str) -> Path:
 
 
 def _code_one(peer: Peer, source: Path, target: Path) -> Coded:
-    """Code a recording, or return what is known of it if that has been done."""
+    """Code a utterance, or return what is known of it if that has been done."""
     record = target.with_name(f"{target.name}.json")
     stat = source.stat()
     stamp = [os.path.abspath(source), stat.st_size, stat.st_mtime_ns, peer.setting]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from espnet2.gan_codec.scoring.metrics.metric import (
     ScoringError,
     UnavailableError,
-    one_reason,
+    one_line,
     optional_module,
 )
 from espnet2.gan_codec.scoring.peers.neural import STAGE_KBPS, NeuralPeer, quietly
@@ -49,7 +49,7 @@ class DAC(NeuralPeer):
                 self._model = _load(library.DAC, str(path)).eval()
         except Exception as error:  # the network, torch and the package fail in their own ways
             raise UnavailableError(
-                f"the weights of DAC cannot be had ({one_reason(error)}): give the file "
+                f"the weights of DAC cannot be had ({one_line(error)}): give the file "
                 f"weights_24khz.pth as dac:{kbps:g}@FILE"
             ) from error
         self.name = f"dac-{kbps:g}k"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from espnet2.gan_codec.scoring.metrics.metric import (
     ScoringError,
     UnavailableError,
-    one_reason,
+    one_line,
     optional_module,
 )
 from espnet2.gan_codec.scoring.peers.neural import NeuralPeer, quietly
@@ -43,7 +43,7 @@ class EnCodec(NeuralPeer):
                 self._model = _load(library.EncodecModel, Path(weights) if weights else None)
         except Exception as error:  # the network, torch and the package fail in their own ways
             raise UnavailableError(
-                f"the weights of EnCodec cannot be had ({one_reason(error)}): give a folder with "
+                f"the weights of EnCodec cannot be had ({one_line(error)}): give a folder with "
                 f"encodec_24khz-d7cc33bc.th as encodec:{kbps:g}@FOLDER"
             ) from error
         self._model.set_target_bandwidth(kbps)

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Coded:
-    """What coding one recording took.
+    """What coding one utterance took.
 
     Attributes:
         bits: of codes or packets, without the container around them.
@@ -28,7 +28,7 @@ class Peer(Protocol):
 
     Attributes:
         name: of the system in tables.
-        setting: what its outcome depends on, such as its version.
+        setting: what its result depends on, such as its version.
 
     Raises:
         UnavailableError: its program, package or weights cannot be had.
@@ -41,6 +41,6 @@ class Peer(Protocol):
         """Encode and decode (T,) float32, and write the WAV file ``target`` of as many samples.
 
         Raises:
-            ScoringError, OSError: the codec fails on this recording.
+            ScoringError, OSError: the codec fails on this utterance.
         """
         ...

@@ -1,4 +1,4 @@
-"""The recordings that went worst, as something to see and hear."""
+"""The utterances that went worst, as something to see and hear."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,26 +13,26 @@ from espnet2.gan_codec.scoring.report.original_decoded import (
     axis_marks,
     draw_sides,
 )
-from espnet2.gan_codec.scoring.result import Outcome
+from espnet2.gan_codec.scoring.result import Result
 from espnet2.gan_codec.scoring.workers import read_pair
 
 WORST = 10
-MAX_SECONDS = 6.0  # of a recording that the page carries
-# The first of these that all recordings of a system have: defined alike in every domain.
+MAX_SECONDS = 6.0  # of a utterance that the page carries
+# The first of these that all utterances of a system have: defined alike in every domain.
 RANKING = ("mel", "STFT", "SI-SDR")
 
 
 @dataclass(frozen=True)
 class Example:
-    """One recording of a system.
+    """One utterance of a system.
 
     Attributes:
-        begin: of the excerpt, in seconds; None where it is the whole recording.
+        begin: of the excerpt, in seconds; None where it is the whole utterance.
         kilohertz, seconds: marks on the axes.
         edges: of the bands whose energies are told.
     """
 
-    outcome: Outcome
+    result: Result
     begin: float | None
     sides: tuple[Side, Side]
     kilohertz: list[Mark]
@@ -42,16 +42,16 @@ class Example:
 
 @dataclass(frozen=True)
 class Worst:
-    """The worst recordings of a system by the metric ``by``, the very worst first."""
+    """The worst utterances of a system by the metric ``by``, the very worst first."""
 
     system: str
     by: str
     examples: list[Example]
 
 
-def worst_of(system: str, outcomes: Sequence[Outcome]) -> Worst | None:
+def worst_of(system: str, results: Sequence[Result]) -> Worst | None:
     """Pick, read, draw and encode; None where nothing was scored."""
-    scored = [o for o in outcomes if o.task.system == system and o.values]
+    scored = [o for o in results if o.task.system == system and o.values]
     if not scored:
         return None
     names = [*RANKING, *CATALOGUE]
@@ -62,8 +62,8 @@ def worst_of(system: str, outcomes: Sequence[Outcome]) -> Worst | None:
     return Worst(system, by, [_example(o) for o in ranked[:WORST]])
 
 
-def _example(outcome: Outcome) -> Example:
-    pair, _ = read_pair(outcome.task.reference, outcome.task.decoded)
+def _example(result: Result) -> Example:
+    pair, _ = read_pair(result.task.reference, result.task.decoded)
     rate = pair.sampling_rate
     original, decoded = pair.at(rate)
     begin = None
@@ -76,7 +76,7 @@ def _example(outcome: Outcome) -> Example:
     nyquist = rate / 2
     edges = [e for e in EDGES[1:] if e < nyquist]
     return Example(
-        outcome,
+        result,
         begin,
         draw_sides(original, decoded, rate),
         axis_marks(nyquist / 1000),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from espnet2.gan_codec.scoring.metrics.metric import optional_module
 from espnet2.gan_codec.scoring.report.templates import load_template
-from espnet2.gan_codec.scoring.result import Outcome
+from espnet2.gan_codec.scoring.result import Result
 from espnet2.gan_codec.scoring.statistics import CONFIDENCE
 from espnet2.gan_codec.scoring.summary import System
 from espnet2.gan_codec.scoring.tables import comparison, costs, counts
@@ -16,16 +16,16 @@ MAX_FAILURES = 20  # that are named
 
 def build_report(
     systems: Sequence[System],
-    outcomes: Sequence[Outcome],
+    results: Sequence[Result],
     missing: Mapping[str, str],
     command: str,
-    remarks: Sequence[str] = (),
+    messages: Sequence[str] = (),
 ) -> str:
     """Return the page as text.
 
     Args:
         missing: why metrics were left out, by name.
-        remarks: as of ``tables.to_markdown``.
+        messages: as of ``tables.to_markdown``.
         command: that made the scores.
 
     Raises:
@@ -40,7 +40,7 @@ def build_report(
     further, speeds = comparison(systems, paper=False), costs(systems)
     return load_template(TEMPLATE).render(
         systems=systems,
-        recordings=len({o.task.name for o in outcomes}),
+        recordings=len({o.task.name for o in results}),
         tables=[
             ("", comparison(systems, paper=True)),
             *([("Further metrics", further)] if len(further.head) > 1 else []),
@@ -49,15 +49,15 @@ def build_report(
         confidence=f"{CONFIDENCE:.0%}",
         rate_plots=plots.rate_plots(systems),
         bands=plots.band_names(),
-        energies=plots.energy_table(names, outcomes),
+        energies=plots.energy_table(names, results),
         histograms={s.name: plots.histograms(s) for s in systems if s.codes},
-        scatter=plots.scatter_data(names, outcomes),
-        worst=list(filter(None, (examples.worst_of(name, outcomes) for name in names))),
-        failures=[o for o in outcomes if o.failure],
+        scatter=plots.scatter_data(names, results),
+        worst=list(filter(None, (examples.worst_of(name, results) for name in names))),
+        failures=[o for o in results if o.failure],
         max_failures=MAX_FAILURES,
         notes=[
             *(f"Not scored: {m}." for m in missing.values()),
-            *(f"{r[0].upper()}{r[1:]}." for r in remarks),
+            *(f"{r[0].upper()}{r[1:]}." for r in messages),
             *_notes(systems),
         ],
         plot_width=plots.WIDTH,
@@ -69,4 +69,4 @@ def build_report(
 
 
 def _notes(systems: Sequence[System]) -> list[str]:
-    return [f"{s.name}: {note}." for s in systems for note in counts(s)]
+    return [f"{s.name}: {log}." for s in systems for log in counts(s)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from espnet2.gan_codec.scoring.metrics.band_energy import EDGES
 from espnet2.gan_codec.scoring.metrics.catalogue import CATALOGUE, DOMAINS
-from espnet2.gan_codec.scoring.result import Outcome
+from espnet2.gan_codec.scoring.result import Result
 from espnet2.gan_codec.scoring.summary import System
 from espnet2.gan_codec.scoring.tables import ARROWS
 
@@ -93,16 +93,16 @@ def rate_plots(systems: Sequence[System]) -> list[RatePlot]:
 
 
 def energy_table(
-    systems: Sequence[str], outcomes: Sequence[Outcome]
+    systems: Sequence[str], results: Sequence[Result]
 ) -> list[tuple[str, list[tuple[str, list[EnergyCell]]]]]:
-    """Return for each domain a row a system: energy kept in each band, over all recordings."""
+    """Return for each domain a row a system: energy kept in each band, over all utterances."""
     table = []
     for domain in DOMAINS:
         rows = []
         for system in systems:
             ours = [
                 o.energies
-                for o in outcomes
+                for o in results
                 if (o.task.system, o.task.domain) == (system, domain) and o.energies[0]
             ]
             if ours:
@@ -136,9 +136,9 @@ def histograms(system: System) -> list[Histogram]:
     return drawings
 
 
-def scatter_data(systems: Sequence[str], outcomes: Sequence[Outcome]) -> dict:
+def scatter_data(systems: Sequence[str], results: Sequence[Result]) -> dict:
     """Return every scored pair for the script that draws them: short keys keep the page small."""
-    names = [n for n in CATALOGUE if any(n in o.values for o in outcomes)]
+    names = [n for n in CATALOGUE if any(n in o.values for o in results)]
     return {
         "systems": list(systems),
         "metrics": [{"name": n, "arrow": ARROWS[CATALOGUE[n].better]} for n in names],
@@ -149,7 +149,7 @@ def scatter_data(systems: Sequence[str], outcomes: Sequence[Outcome]) -> dict:
                 "n": o.task.name,
                 "v": [_short(o.values.get(n)) for n in names],
             }
-            for o in outcomes
+            for o in results
             if o.values
         ],
     }
