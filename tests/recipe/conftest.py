@@ -7,7 +7,7 @@ import pytest
 
 HERE = Path(__file__).parent
 RECIPE = HERE.parents[1] / "egs2" / "bscodec" / "codec1"
-sys.path[:0] = [str(HERE), str(RECIPE / "local"), str(RECIPE / "utils")]
+sys.path[:0] = [str(HERE), *(str(RECIPE / name) for name in ("local", "study", "utils"))]
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ def recipe(tmp_path):
 def test_the_whole_study_in_small(tmp_path, recipe):
     for domain in ("speech", "sound", "music"):
         write_tone(tmp_path / f"dump/test_{domain}/audio/{domain}.wav", 1)
-    command = ["local/small_scale_study.sh", "--dumpdir", tmp_path / "dump", "--outdir", "exp/s"]
+    command = ["study/small_scale_study.sh", "--dumpdir", tmp_path / "dump", "--outdir", "exp/s"]
     command += ["--systems", "rvq_1band", "--seeds", "1", "--speech_metrics", "mel,STFT"]
     command += ["--train_args", "--num_iters_per_epoch 2 --batch_size 1 --log_interval 1"]
     run(recipe, *command)
@@ -96,7 +96,7 @@ def test_the_whole_study_in_small(tmp_path, recipe):
 
 @pytest.mark.long
 def test_the_choices_in_small(tmp_path, recipe):
-    command = ["local/mini_choices.sh", "--dumpdir", tmp_path / "dump", "--outdir", "exp/c"]
+    command = ["study/mini_choices.sh", "--dumpdir", tmp_path / "dump", "--outdir", "exp/c"]
     command += ["--choices", "deep:4 wide:4", "--train_args", "--batch_size 1 --log_interval 1"]
     run(recipe, *command)
     title, _, *rows = (recipe / "exp/c/table.md").read_text().splitlines()

@@ -21,7 +21,7 @@ Stages: 1 train, 2 code and score the test sets, 3 table and curves. Needs the e
   --dumpdir         folder of train_mix, valid_small and test_<domain>  (default: ${dumpdir})
   --outdir          all that is made                                    (default: ${outdir})
   --seeds           of training                                         (default: ${seeds})
-  --systems         files of conf/study       (default: ${systems})
+  --systems         files of study/conf/scale       (default: ${systems})
   --domains         test sets                                           (default: ${domains})
   --speech_metrics  as bscodec score --metrics       (default: ${speech_metrics})
   --other_metrics   of sound and music                             (default: ${other_metrics})
@@ -30,7 +30,7 @@ Stages: 1 train, 2 code and score the test sets, 3 table and curves. Needs the e
 
 . utils/parse_options.sh
 . utils/common.sh
-. local/study_training.sh
+. study/study_training.sh
 . ./path.sh
 
 score() { # DOMAIN: all runs that are finished, each as a peer of the scorer
@@ -54,8 +54,8 @@ score() { # DOMAIN: all runs that are finished, each as a peer of the scorer
 if [ "${stage}" -le 1 ] && [ "${stop_stage}" -ge 1 ]; then
     for seed in ${seeds}; do
         for system in ${systems}; do
-            train_part "${outdir}/train/${system}-${seed}" "seed ${seed}" conf/study/train.yaml \
-                "conf/study/${system}.yaml" "${seed}"
+            train_part "${outdir}/train/${system}-${seed}" "seed ${seed}" study/conf/scale/train.yaml \
+                "study/conf/scale/${system}.yaml" "${seed}"
         done
     done
 fi
@@ -65,8 +65,9 @@ if [ "${stage}" -le 2 ] && [ "${stop_stage}" -ge 2 ]; then
     done
 fi
 if [ "${stage}" -le 3 ] && [ "${stop_stage}" -ge 3 ]; then
-    local/study_table.py "${outdir}" >"${outdir}/table.md.part"
+    export PYTHONPATH=local # helpers of the stages
+    study/study_table.py "${outdir}" >"${outdir}/table.md.part"
     mv "${outdir}/table.md.part" "${outdir}/table.md"
-    local/study_curves.py "${outdir}" "${outdir}/curves.png"
+    study/study_curves.py "${outdir}" "${outdir}/curves.png"
     log "${outdir}/table.md, ${outdir}/curves.png"
 fi

@@ -35,7 +35,7 @@ class Run:
     """One system trained with one seed.
 
     Attributes:
-        system: name of its file in conf/study.
+        system: name of its file in study/conf/scale.
         folder: where it was trained.
     """
 

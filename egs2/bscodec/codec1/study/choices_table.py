@@ -64,7 +64,7 @@ def get_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="--outdir of mini_choices.sh")
-    parser.add_argument("--configs", type=Path, default=Path("conf/choices"))
+    parser.add_argument("--configs", type=Path, default=Path("study/conf/choices"))
     return parser
 
 

@@ -12,7 +12,8 @@ from espnet2.gan_codec.encodec.encodec import Encodec
 from espnet2.schedulers.piecewise_linear_warmup_lr import PiecewiseLinearWarmupLR
 from espnet2.tasks.gan_codec import GANCodecTask
 
-CONF = Path(__file__).resolve().parents[2] / "conf" / "study"
+ROOT = Path(__file__).resolve().parents[2]
+CONF = ROOT / "egs2/bscodec/codec1/study/conf/scale"
 SYSTEMS = sorted(path.stem for path in CONF.glob("*.yaml") if path.stem != "train")
 
 
@@ -57,7 +58,7 @@ def test_a_step_trains_every_weight(args):
 
 def test_encodec_s_networks_are_those_of_espnet_s_encodec():
     ours = yaml.safe_load((CONF / "encodec.yaml").read_text())["generator_params"]
-    conf = yaml.safe_load((CONF.parent / "train_encodec.yaml").read_text())["codec_conf"]
+    conf = yaml.safe_load((ROOT / "conf/train_encodec.yaml").read_text())["codec_conf"]
     sizes = ("hidden_dim", "encdec_n_filters", "encdec_n_residual_layers")
     conf["generator_params"] |= {key: ours[key] for key in sizes}
     theirs, mine = Encodec(**conf).generator, BSCodec(generator_params=ours).generator
