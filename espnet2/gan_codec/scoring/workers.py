@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,12 +27,15 @@ def score_file_pair(task: Task, metrics: Mapping[str, Metric]) -> Result:
     try:
         pair, decoded_rate = read_pair(task.reference, task.decoded)
     except (ValueError, OSError, MemoryError) as error:
-        reason = f"{error.filename}: {error.strerror}" if _names_file(error) else str(error)
+        reason = str(error)
+        if isinstance(error, OSError) and error.filename is not None:
+            reason = f"{error.filename}: {error.strerror}"
         return Result(task, failure=" ".join(reason.split()) or type(error).__name__)
     values, reasons = score_each(pair, (metrics[name] for name in task.metrics))
     rate = pair.sampling_rate
-    energies = tuple(band_energies(x, rate) for x in pair.at(rate))
-    return Result(task, pair.duration, (rate, decoded_rate), energies, values, reasons)
+    reference, decoded = (band_energies(x, rate) for x in pair.at(rate))
+    rates = (rate, decoded_rate)
+    return Result(task, pair.duration, rates, (reference, decoded), values, reasons)
 
 
 def read_pair(reference: Path, decoded: Path) -> tuple[Pair, int]:
@@ -82,7 +85,7 @@ def _until_a_process_dies(
 ) -> Iterator[Result]:
     """Yield results until ``waiting`` is empty or a process has died; put unfinished in lost."""
     context = multiprocessing.get_context("spawn")
-    running = {}
+    running: dict[Future[Result], Task] = {}
     with (
         one_thread(),
         ProcessPoolExecutor(jobs, context, initializer=_start, initargs=(load,)) as pool,
@@ -136,7 +139,3 @@ def _start(load: Load) -> None:
 
 def _score(task: Task) -> Result:
     return score_file_pair(task, _metrics)
-
-
-def _names_file(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.filename is not None

@@ -57,10 +57,11 @@ def run(args: argparse.Namespace) -> int:
     from espnet2.gan_codec.bscodec.demo.report import build_report
     from espnet2.gan_codec.bscodec.demo.run import RUNS, code_clip
     from espnet2.gan_codec.scoring.metrics.mel_distance import MelDistance
+    from espnet2.gan_codec.scoring.metrics.metric import Metric
     from espnet2.gan_codec.scoring.metrics.stft_distance import STFTDistance
 
     codec = Codec.from_pretrained(args.model, args.device)
-    metrics = [MelDistance(), STFTDistance()]
+    metrics: list[Metric] = [MelDistance(), STFTDistance()]
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     bar = tqdm(clips, unit="clip", disable=None, leave=False)
@@ -69,7 +70,10 @@ def run(args: argparse.Namespace) -> int:
     rows = [c.result for c in coded]
     domains = results.pool_domains(rows)
     model, facts = ModelFacts.of(codec), RunFacts.of(codec, _command_line(args))
-    facts_by_name = {"model": dataclasses.asdict(model), "run": dataclasses.asdict(facts)}
+    facts_by_name: dict[str, object] = {
+        "model": dataclasses.asdict(model),
+        "run": dataclasses.asdict(facts),
+    }
     _write(out / "results.tsv", results.to_tsv(rows, domains))
     _write(out / "results.json", results.to_json(rows, domains, facts_by_name))
     _write(out / "report.html", build_report(coded, domains, model, facts))

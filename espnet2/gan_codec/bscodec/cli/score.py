@@ -138,8 +138,8 @@ def _score(args: argparse.Namespace):
     for name, source in code_lists.items():
         report = codes.read_codes(source, sizes)
         per_frame = report.bits_per_frame
-        frames = report.frames_by_name if per_frame else {}
-        costs[name] = CodingStats({n: f * per_frame for n, f in frames.items()}, codes=report)
+        bits = {n: f * per_frame for n, f in report.frames_by_name.items()} if per_frame else {}
+        costs[name] = CodingStats(bits, codes=report)
     coded = peers.code_all(args.peer, args.ref, args.outdir, args.nj, print_note)
     for name, (folder, cost) in coded.items():
         if name in systems:

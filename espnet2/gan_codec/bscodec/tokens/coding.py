@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -55,14 +55,19 @@ class Utterance:
     Attributes:
         name: of the utterance.
         entry: its path or command.
-        audio: (T,) float32 at the model's rate; None if it is long.
+        audio: (T,) float32 at the model's rate; empty if it is long, or there is none.
         reason: why there is none.
     """
 
     name: str
     entry: str
-    audio: np.ndarray | None = None
+    audio: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     reason: str = ""
+
+    @property
+    def is_short(self) -> bool:
+        """Whether its audio is held in memory."""
+        return len(self.audio) > 0
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ def encode_lines(
     for window in _windows(
         _prefetch(codec, lines, policy.num_readers), codec.sampling_rate, policy
     ):
-        short = [u for u in window if u.audio is not None]
+        short = [u for u in window if u.is_short]
         done: dict[str, Encoded] = {}
         for batch in _batches(short, codec.sampling_rate, policy):
             done.update(
@@ -126,7 +131,7 @@ def encode_lines(
         for utterance in window:
             if utterance.reason:
                 yield Encoded(utterance, reason=utterance.reason)
-            elif utterance.audio is None:
+            elif not utterance.is_short:
                 yield _code_long(codec, utterance, num_bands)
             else:
                 yield done[utterance.name]
@@ -141,16 +146,16 @@ def _code(codec: Codec, batch: list[Utterance], num_bands: int) -> Iterator[Enco
         except ValueError:
             pass  # each by itself, to see which one it was
         else:
-            for utterance, codes in zip(batch, encoded, strict=True):
-                yield Encoded(utterance, codes.codes, codes.num_samples)
+            for utterance, one in zip(batch, encoded, strict=True):
+                yield Encoded(utterance, one.codes, one.num_samples)
             return
     for utterance in batch:
         try:
-            codes = list(codec.encode_blocks([utterance.audio], num_bands))
+            blocks = list(codec.encode_blocks([utterance.audio], num_bands))
         except ValueError as error:
             yield Encoded(utterance, reason=_reason(error, utterance.entry))
         else:
-            yield Encoded(utterance, np.concatenate(codes, axis=1), len(utterance.audio))
+            yield Encoded(utterance, np.concatenate(blocks, axis=1), len(utterance.audio))
 
 
 def _code_long(codec: Codec, utterance: Utterance, num_bands: int) -> Encoded:
@@ -240,7 +245,7 @@ def _windows(
     samples = 0
     for utterance in utterances:
         window.append(utterance)
-        samples += 0 if utterance.audio is None else len(utterance.audio)
+        samples += len(utterance.audio)
         full = samples >= _WINDOW_BATCHES * policy.batch_seconds * sampling_rate
         if full or len(window) == _WINDOW_COUNT:
             yield window

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO, Protocol
 
 import kaldiio
@@ -39,7 +39,9 @@ class Format(Protocol):
     def dtype(self, codebook_sizes: tuple[int, ...]) -> np.dtype:
         """Return the type of the stored integers."""
 
-    def writer(self, file: BinaryIO, metadata: TokenMetadata) -> Iterator[ShardWriter]:
+    def writer(
+        self, file: BinaryIO, metadata: TokenMetadata
+    ) -> AbstractContextManager[ShardWriter]:
         """Return a context manager that writes a shard to ``file``."""
 
     def read(self, file: BinaryIO, offset: int, metadata: TokenMetadata) -> np.ndarray:

@@ -97,6 +97,8 @@ class Tokens(Mapping[str, np.ndarray]):
         return self._codes(self._find(name))
 
     def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
         try:
             self._find(name)
         except (KeyError, AttributeError):

@@ -119,7 +119,7 @@ def _make_in_processes(
     reported = [0.0, 0.0]
 
     def report_progress() -> None:
-        now = list(done)
+        now = done[:]
         progress(int(now[0] - reported[0]), now[1] - reported[1])
         reported[:] = now
 
@@ -184,13 +184,16 @@ def _start(work: Work, queue: Any, done: Any) -> None:
 
 def _end_with_parent() -> None:
     """A process whose parent was killed would wait for work for ever."""
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
     os._exit(1)
 
 
 def _run(shard: Shard) -> ShardResult:
     if isinstance(_state, Exception):
         raise _state
+    assert _state is not None  # the executor has called _start
     try:
         return _make_one(_state.work, shard, _state.codec, _state.policy, _state.progress)
     except SystemExit:  # terminated and cleaned up; the executor would go on with the next shard

@@ -1,14 +1,14 @@
 """What the distances taken from the auraloss library have in common."""
 
 from types import ModuleType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from espnet2.gan_codec.scoring.metrics.metric import optional_module
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 
 class AuralossMetric:
@@ -21,8 +21,8 @@ class AuralossMetric:
     better: Literal["lower"] = "lower"
     sampling_rate = 24000  # Hz, as in the paper; the distances depend on it
 
-    def __init__(self, loss: "torch.nn.Module") -> None:
-        self._loss = loss
+    def __init__(self, loss: Any) -> None:
+        self._loss: Any = loss
 
     def __call__(self, reference: np.ndarray, decoded: np.ndarray) -> float:
         """Compare (T,) with (T,) float32, T >= 1; 0 says that they are equal."""

@@ -24,12 +24,12 @@ class DNSMOS:
     def __init__(self) -> None:
         onnx = optional_module("onnxruntime", "onnxruntime")
         library = optional_module("speechmos.dnsmos", "speechmos")
-        folder = Path(library.__file__).parent / "dnsmos_models"
+        folder = Path(str(library.__file__)).parent / "dnsmos_models"
         paths = [str(folder / name) for name in ("sig_bak_ovr.onnx", "model_v8.onnx")]
-        self._judge = library.DNSMOS(*paths)
+        self._model = library.DNSMOS(*paths)
         options = onnx.SessionOptions()  # the package leaves it to use every core
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._judge.onnx_sess, self._judge.p808_onnx_sess = (
+        self._model.onnx_sess, self._model.p808_onnx_sess = (
             onnx.InferenceSession(path, options, providers=["CPUExecutionProvider"])
             for path in paths
         )
@@ -37,4 +37,4 @@ class DNSMOS:
     def __call__(self, reference: np.ndarray, decoded: np.ndarray) -> float:
         """Judge ``decoded`` (T,)."""
         audio = np.clip(decoded, -1, 1)
-        return float(self._judge(audio, self.sampling_rate, False)["ovrl_mos"])
+        return float(self._model(audio, self.sampling_rate, False)["ovrl_mos"])

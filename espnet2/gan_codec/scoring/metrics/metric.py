@@ -34,8 +34,11 @@ class Metric(Protocol):
     """
 
     name: str
-    better: Literal["lower", "higher"]
     sampling_rate: int
+
+    @property
+    def better(self) -> Literal["lower", "higher"]:
+        """Which way is better."""
 
     def __call__(self, reference: np.ndarray, decoded: np.ndarray) -> float:
         """Compare (T,) with (T,) float32 in [-1, 1], T >= 1.

@@ -1,7 +1,7 @@
 """DAC at 24 kHz, by Descript's own package and weights."""
 
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from espnet2.gan_codec.scoring.metrics.metric import (
     ScoringError,
@@ -65,7 +65,7 @@ class DAC(NeuralPeer):
         return self._model.decode(self._model.quantizer.from_codes(codes)[0])
 
 
-def _load(model_class: type, path: str) -> "torch.nn.Module":
+def _load(model_class: Any, path: str) -> Any:
     """Build the network that a file of weights describes.
 
     The package's own loader would first try to run the file as a torch package, and lets weights

@@ -1,7 +1,7 @@
 """EnCodec at 24 kHz, by Meta's own package and weights."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from espnet2.gan_codec.scoring.metrics.metric import (
     ScoringError,
@@ -59,7 +59,7 @@ class EnCodec(NeuralPeer):
         return self._model.decode([(codes, None)])
 
 
-def _load(model_class: type, weights: Path | None) -> "torch.nn.Module":
+def _load(model_class: Any, weights: Path | None) -> Any:
     if weights is None or weights.is_dir():
         return model_class.encodec_model_24khz(repository=weights)
     import torch

@@ -63,6 +63,7 @@ def quietly() -> Iterator[None]:
     with (
         redirect_stdout(io.StringIO()),
         redirect_stderr(io.StringIO()),
-        warnings.catch_warnings(action="ignore"),
+        warnings.catch_warnings(),
     ):
+        warnings.simplefilter("ignore")
         yield

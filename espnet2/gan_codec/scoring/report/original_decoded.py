@@ -39,7 +39,7 @@ def draw_sides(original: np.ndarray, decoded: np.ndarray, sampling_rate: int) ->
     """Draw and encode (T,) and (T,) float32 on the same scales."""
     peak = float(max(np.abs(original).max(), np.abs(decoded).max()))
     brightest = float(power_spectrogram(original).max())
-    return tuple(
+    original_side, decoded_side = (
         Side(
             name=name,
             audio=data_uri(flac(audio, sampling_rate), "audio/flac"),
@@ -50,6 +50,7 @@ def draw_sides(original: np.ndarray, decoded: np.ndarray, sampling_rate: int) ->
         )
         for name, audio in (("original", original), ("decoded", decoded))
     )
+    return original_side, decoded_side
 
 
 def axis_marks(end: float) -> list[Mark]:

@@ -63,10 +63,10 @@ def rate_plots(systems: Sequence[System]) -> list[RatePlot]:
     for domain in DOMAINS:
         for name, entry in CATALOGUE.items():
             known = [
-                (number, s.name, s.domains[domain].kbps, s.domains[domain].metrics[name])
+                (number, s.name, kbps, s.domains[domain].metrics[name])
                 for number, s in enumerate(systems)
                 if domain in s.domains
-                and s.domains[domain].kbps
+                and (kbps := s.domains[domain].kbps)
                 and name in s.domains[domain].metrics
             ]
             if domain not in entry.paper or len(known) < 2:
