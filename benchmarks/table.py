@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.measure import DIRECTIONS, Cost
 from benchmarks.results import NAIVE, Results, growth_systems
+from espnet2.gan_codec.scoring.markdown import markdown_table
 
 NONE = "-"
 SPEED_NOTES = """\
@@ -50,7 +51,7 @@ def speed_table(results: Results) -> str:
         row += [_speed(results, model, form, way, s) for way in DIRECTIONS for s in lengths]
         row += [_memory(results.cost(model, form, way, longest)) for way in DIRECTIONS]
         rows.append(row)
-    return markdown(head, rows, names=2)
+    return _markdown(head, rows, num_names=2)
 
 
 def bound_table(results: Results) -> str:
@@ -64,7 +65,7 @@ def bound_table(results: Results) -> str:
         row = [model] + [f"{flops[way] / 1e9:.3g}" for way in DIRECTIONS]
         rows.append(row + [_bound(results, model, way, longest) for way in DIRECTIONS])
     title = f"Peak: {results.peak / 1e9:.0f} GFLOP/s"
-    return f"{title}\n\n{markdown(head, rows, names=1)}"
+    return f"{title}\n\n{_markdown(head, rows, num_names=1)}"
 
 
 def growth_table(results: Results) -> str:
@@ -81,7 +82,7 @@ def growth_table(results: Results) -> str:
         for model, form in systems
     ]
     head = ["model", "computation", "s, MB"] + [length(seconds) for seconds in lengths]
-    return markdown(head, rows, names=3)
+    return _markdown(head, rows, num_names=3)
 
 
 def summary(results: Results) -> str:
@@ -93,7 +94,7 @@ def summary(results: Results) -> str:
         ratios = [results.ratio(model, form, way, s) for way in DIRECTIONS for s in lengths]
         if form == "engine" and None not in ratios:
             rows.append([model] + [f"x{ratio:.1f}" for ratio in ratios])
-    return markdown(head, rows, names=1)
+    return _markdown(head, rows, num_names=1)
 
 
 def length(seconds: float) -> str:
@@ -103,16 +104,8 @@ def length(seconds: float) -> str:
     return f"{seconds:g} s" if seconds < 120 else f"{seconds / 60:g} min"
 
 
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], names: int) -> str:
-    """Return a table; its first ``names`` columns are flush left, the others flush right."""
-    widths = [max(3, *map(len, column)) for column in zip(head, *rows, strict=True)]
-    rule = ["-" * w if i < names else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
-    lines = []
-    for row in (head, rule, *rows):
-        cells = zip(row, widths, range(len(row)), strict=True)
-        texts = [text.ljust(w) if i < names else text.rjust(w) for text, w, i in cells]
-        lines.append(f"| {' | '.join(texts)} |")
-    return "\n".join(lines)
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]], num_names: int) -> str:
+    return "\n".join(markdown_table(head, rows, num_names, padded=True))
 
 
 def _facts(results: Results) -> str:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from espnet2.gan_codec.scoring.markdown import markdown_table
 from espnet2.gan_codec.scoring.metrics.catalogue import CATALOGUE, DOMAINS
 from espnet2.gan_codec.scoring.result import Result
 from espnet2.gan_codec.scoring.statistics import CONFIDENCE, Estimate
@@ -150,12 +151,7 @@ def _markdown(table: Table) -> list[str]:
         [_escape(name), *(f"**{c.text}**" if c.best else c.text for c in cells)]
         for name, cells in table.rows
     ]
-    return _grid(["system", *head], rows)
-
-
-def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = ["| " + " | ".join(row) + " |" for row in (head, *rows)]
-    return [lines[0], "|---" + "|---:" * (len(head) - 1) + "|", *lines[1:]]
+    return markdown_table(["system", *head], rows)
 
 
 def _intervals(systems: Iterable[System]) -> list[str]:
@@ -169,7 +165,7 @@ def _intervals(systems: Iterable[System]) -> list[str]:
                 rows.append(
                     [_escape(s.name), domain, metric, mean, f"{low} to {high}", str(e.count)]
                 )
-    return _grid(["system", "domain", "metric", "mean", "interval", "recordings"], rows)
+    return markdown_table(["system", "domain", "metric", "mean", "interval", "recordings"], rows)
 
 
 def _codebooks(systems: Iterable[System]) -> list[str]:
@@ -185,7 +181,7 @@ def _codebooks(systems: Iterable[System]) -> list[str]:
         if s.codes
         for number, book in enumerate(s.codes.books, 1)
     ]
-    return _grid(["system", "band", "codes", "used", "perplexity"], rows)
+    return markdown_table(["system", "band", "codes", "used", "perplexity"], rows)
 
 
 def counts(system: System) -> list[str]:

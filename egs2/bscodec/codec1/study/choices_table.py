@@ -15,16 +15,17 @@ from pathlib import Path
 
 from corpus_sets import CorpusError, run_script
 from study_runs import Run, find_runs
-from study_table import head, row
+
+from espnet2.gan_codec.scoring.markdown import markdown_table
 
 RESULTS = re.compile(r"1epoch results: (\[train\].*)")
 STEP_TIME = re.compile(r":train:\d+-\d+batch: .*? train_time=([\d.e+-]+)")
 USAGE = re.compile(r"usage_band\d+=([\d.]+)")
 
 
-def table(runs: list[Run], configs: Path) -> Iterator[str]:
+def table(runs: list[Run], configs: Path) -> Iterator[tuple]:
     """One line a choice, the best first."""
-    yield from head(
+    yield (
         "choice",
         "what it is",
         "bit/s",
@@ -38,7 +39,7 @@ def table(runs: list[Run], configs: Path) -> Iterator[str]:
         model = run.build()
         updates, loss = run.results
         train = RESULTS.search(run.log)[1].partition("[valid]")[0]
-        yield row(
+        yield (
             run.system,
             what_it_is(configs / f"{run.system}.yaml"),
             f"{sum(map(math.log2, model.codebook_sizes)) * model.fs / model.hop_length:g}",
@@ -71,7 +72,8 @@ def get_parser() -> argparse.ArgumentParser:
 def print_table(args: argparse.Namespace) -> None:
     """Print it as Markdown."""
     runs = [run for ours in find_runs(args.folder).values() for run in ours]
-    print("\n".join(table(runs, args.configs)))
+    head, *rows = table(runs, args.configs)
+    print("\n".join(markdown_table(head, rows, num_names=2)))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -16,17 +16,10 @@ import numpy as np
 from corpus_sets import run_script
 from study_runs import DOMAINS, NAMES, Run, Scores, find_runs
 
+from espnet2.gan_codec.scoring.markdown import markdown_table
+
 METRICS = {"mel": 3, "STFT": 3, "PESQ": 3, "STOI": 3, "ViSQOL": 3}  # digits after the point
 RISING = ("PESQ", "STOI", "ViSQOL")
-
-
-def row(*cells: object) -> str:
-    return "| " + " | ".join(map(str, cells)) + " |"
-
-
-def head(*cells: str) -> Iterator[str]:
-    yield row(*cells)
-    yield row(*["---"] * len(cells))
 
 
 def columns(scores: dict[str, Scores]) -> list[tuple[str, str]]:
@@ -42,9 +35,9 @@ def label(system: str) -> str:
     return NAMES.get(system, system)
 
 
-def systems_table(runs: dict[str, list[Run]]) -> Iterator[str]:
+def systems_table(runs: dict[str, list[Run]]) -> Iterator[tuple]:
     """What was trained: sizes, bits, updates."""
-    yield from head(
+    yield (
         "system",
         "seeds",
         "trained numbers",
@@ -61,7 +54,7 @@ def systems_table(runs: dict[str, list[Run]]) -> Iterator[str]:
         books = [b for n, b in quantizer.named_buffers() if n.endswith(("embed", "codebook"))]
         bits = sum(math.log2(size) for size in model.codebook_sizes)
         results = [run.results for run in ours]
-        yield row(
+        yield (
             label(system),
             ", ".join(str(run.seed) for run in ours),
             trained,
@@ -80,37 +73,37 @@ def interval(values: Sequence[float]) -> tuple[float, float, float]:
     return found.mean, found.low, found.high
 
 
-def scores_table(runs: dict[str, list[Run]], scores: dict[str, Scores]) -> Iterator[str]:
+def scores_table(runs: dict[str, list[Run]], scores: dict[str, Scores]) -> Iterator[tuple]:
     """Means over clips and seeds, with the interval over clips."""
     places = columns(scores)
-    yield from head("system", *(column_name(*place) for place in places))
+    yield "system", *(column_name(*place) for place in places)
     for system, ours in runs.items():
         cells = []
         for domain, metric in places:
             digits = METRICS[metric]
             mean, low, high = interval(list(scores[domain].by_clip(ours, metric).values()))
             cells.append(f"{mean:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})")
-        yield row(label(system), *cells)
+        yield label(system), *cells
 
 
-def seeds_table(runs: dict[str, list[Run]], scores: dict[str, Scores]) -> Iterator[str]:
+def seeds_table(runs: dict[str, list[Run]], scores: dict[str, Scores]) -> Iterator[tuple]:
     """The mean over clips of every seed."""
     places = columns(scores)
-    yield from head("system, seed", *(column_name(*place) for place in places))
+    yield "system, seed", *(column_name(*place) for place in places)
     for system, ours in runs.items():
         for run in ours:
             cells = []
             for domain, metric in places:
                 mean, *_ = interval(list(scores[domain].by_clip([run], metric).values()))
                 cells.append(f"{mean:.{METRICS[metric]}f}")
-            yield row(f"{label(system)}, {run.seed}", *cells)
+            yield f"{label(system)}, {run.seed}", *cells
 
 
-def differences_table(runs: dict[str, list[Run]], scores: dict[str, Scores]) -> Iterator[str]:
+def differences_table(runs: dict[str, list[Run]], scores: dict[str, Scores]) -> Iterator[tuple]:
     """Every system minus the first one, paired by clip."""
     base, *others = runs
     places = columns(scores)
-    yield from head(f"minus {label(base)}", *(column_name(*place) for place in places))
+    yield f"minus {label(base)}", *(column_name(*place) for place in places)
     for system in others:
         cells = []
         for domain, metric in places:
@@ -119,12 +112,12 @@ def differences_table(runs: dict[str, list[Run]], scores: dict[str, Scores]) -> 
             gaps = [value - zero[clip] for clip, value in ours.items() if clip in zero]
             mean, low, high = interval(gaps)
             cells.append(f"{mean:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})")
-        yield row(label(system), *cells)
+        yield label(system), *cells
 
 
-def codebooks_table(runs: dict[str, list[Run]], scores: dict[str, Scores]) -> Iterator[str]:
+def codebooks_table(runs: dict[str, list[Run]], scores: dict[str, Scores]) -> Iterator[tuple]:
     """Share of codes in use on the test clips, and perplexity, of every stream."""
-    yield from head("system", "stream", "codes", *DOMAINS)
+    yield "system", "stream", "codes", *DOMAINS
     for system, ours in runs.items():
         for stream, size in enumerate(ours[0].build().codebook_sizes):
             cells = []
@@ -133,7 +126,7 @@ def codebooks_table(runs: dict[str, list[Run]], scores: dict[str, Scores]) -> It
                 usage = np.mean([book["usage"] for book in books])
                 perplexity = np.mean([book["perplexity"] for book in books])
                 cells.append(f"{100 * usage:.0f} %, {perplexity:.0f}")
-            yield row(label(system), stream + 1, size, *cells)
+            yield label(system), stream + 1, size, *cells
 
 
 def print_tables(args: argparse.Namespace) -> None:
@@ -147,8 +140,8 @@ def print_tables(args: argparse.Namespace) -> None:
         "Differences": differences_table(runs, scores),
         "Codebooks": codebooks_table(runs, scores),
     }
-    for title, lines in tables.items():
-        print(f"### {title}\n\n" + "\n".join(lines) + "\n")
+    for title, (head, *rows) in tables.items():
+        print(f"### {title}\n\n" + "\n".join(markdown_table(head, rows)) + "\n")
 
 
 def get_parser() -> argparse.ArgumentParser:
