@@ -20,7 +20,7 @@ REQUIREMENTS = [
     # Tried with 2.11, the newest torch that suits: ESPnet 202611 excludes 2.12.0 and 2.12.1, and
     # 2.13 wants setuptools>=77 where ESPnet 202511 says <74. torchaudio goes with its torch.
     "torch==2.11.*",
-    "torchaudio==2.11.*",
+    "torchaudio==2.11.0",  # 2.11.1 asks for torch>=2.11 and needs a symbol of a later torch
     # ESPnet needs 2; with 2.4 its chunk iterator fails on int() of a one-element array.
     "numpy>=2.0,<2.4",
     "soundfile>=0.12",  # the first whose wheels read MP3
