@@ -21,10 +21,11 @@ from pathlib import Path
 import soundfile
 import yaml
 
+from espnet2.gan_codec.bscodec.inference.process_pool import one_thread_each
 from espnet2.gan_codec.scoring.metrics.metric import ScoringError, UnavailableError
 from espnet2.gan_codec.scoring.result import Result, Task
 from espnet2.gan_codec.scoring.versa_records import error_message, read_records
-from espnet2.gan_codec.scoring.workers import one_thread, read_pair
+from espnet2.gan_codec.scoring.workers import read_pair
 
 PROGRAM, MODULE, DISTRIBUTION = "versa-score", "versa.bin.scorer", "versa-speech-audio-toolkit"
 SOURCE = "git+https://github.com/wavlab-speech/versa.git"
@@ -100,7 +101,7 @@ class Versa:
         """
         config, failures = self._configs[domain], 0
         waiting = sorted(pairs, key=lambda o: (sum(o.energies[0]) > 0, o.seconds), reverse=True)
-        with one_thread():
+        with one_thread_each():
             while waiting:
                 results, error = self._run(config, [waiting.pop(0)])
                 yield from results

@@ -1,24 +1,20 @@
 """Score pairs in processes of their own, so that nothing a library does can end the run."""
 
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from espnet2.gan_codec.bscodec.format.audio import AudioReader, downmix
+from espnet2.gan_codec.bscodec.inference.process_pool import process_pool
 from espnet2.gan_codec.scoring.metrics.band_energy import band_energies
 from espnet2.gan_codec.scoring.metrics.metric import Metric
 from espnet2.gan_codec.scoring.pairs import Pair, score_each
 from espnet2.gan_codec.scoring.result import Result, Task
 
 Load = Callable[[], Mapping[str, Metric]]
-THREADS = ("OMP", "MKL", "OPENBLAS", "NUMBA", "VECLIB")  # each with _NUM_THREADS
 _metrics: Mapping[str, Metric] = {}  # of a worker process
 
 
@@ -84,56 +80,30 @@ def _until_a_process_dies(
     waiting: Iterator[Task], load: Load, jobs: int, lost: list[Task]
 ) -> Iterator[Result]:
     """Yield results until ``waiting`` is empty or a process has died; put unfinished in lost."""
-    context = multiprocessing.get_context("spawn")
     running: dict[Future[Result], Task] = {}
-    with (
-        one_thread(),
-        ProcessPoolExecutor(jobs, context, initializer=_start, initargs=(load,)) as pool,
-    ):
-        try:
-            while True:
-                while len(running) < 2 * jobs and (task := next(waiting, None)) is not None:
-                    try:
-                        running[pool.submit(_score, task)] = task
-                    except BrokenProcessPool:
-                        lost.append(task)
-                        break
-                if not running:
-                    return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    task = running.pop(future)
-                    try:
-                        result = future.result()
-                    except BrokenProcessPool:
-                        lost.append(task)
-                    else:
-                        yield result
-                if lost:
-                    lost += [running.pop(future) for future in list(running)]
-                    return
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Have processes that start now compute with one thread."""
-    names = [f"{library}_NUM_THREADS" for library in THREADS]
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    with process_pool(jobs, _start, load) as pool:
+        while not lost:
+            while len(running) < 2 * jobs and (task := next(waiting, None)) is not None:
+                try:
+                    running[pool.submit(_score, task)] = task
+                except BrokenProcessPool:
+                    lost.append(task)
+                    break
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                task = running.pop(future)
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    lost.append(task)
+                else:
+                    yield result
+        lost += running.values()
 
 
 def _start(load: Load) -> None:
     global _metrics
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the first process's matter
     _metrics = load()
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from espnet2.gan_codec.bscodec.inference.process_pool import CONTEXT, process_pool
 from espnet2.gan_codec.bscodec.tokens.coding import BatchPolicy, make_shard
 from espnet2.gan_codec.bscodec.tokens.manifest import Manifest, Shard
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata, TokensError
@@ -111,11 +110,10 @@ def _make_one(
 def _make_in_processes(
     work: Work, shards: list[Shard], devices: list[str], progress: Callable
 ) -> Iterator[ShardResult]:
-    context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
-    queue = context.SimpleQueue()
+    queue = CONTEXT.SimpleQueue()
     for device in devices:
         queue.put(device)
-    done = context.Array("d", 2)  # utterances and seconds
+    done = CONTEXT.Array("d", 2)  # utterances and seconds
     reported = [0.0, 0.0]
 
     def report_progress() -> None:
@@ -123,24 +121,18 @@ def _make_in_processes(
         progress(int(now[0] - reported[0]), now[1] - reported[1])
         reported[:] = now
 
-    before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(len(devices), context, _start, (work, queue, done))
     try:
-        running: set[Future] = {pool.submit(_run, shard) for shard in shards}
-        while running:
-            ready, running = wait(running, _POLL_SECONDS, FIRST_COMPLETED)
-            report_progress()
-            for future in ready:
-                yield future.result()
-        pool.shutdown()
+        with process_pool(len(devices), _start, work, queue, done) as pool:
+            running: set[Future] = {pool.submit(_run, shard) for shard in shards}
+            while running:
+                ready, running = wait(running, _POLL_SECONDS, FIRST_COMPLETED)
+                report_progress()
+                for future in ready:
+                    yield future.result()
     except BrokenProcessPool as error:
         raise TokensError(
             "a process died, perhaps for want of memory: run again to go on, with fewer (--nj)"
         ) from error
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - before:
-            process.terminate()  # which lets it remove what it has half written
 
 
 @dataclass
@@ -164,14 +156,9 @@ _state: _State | Exception | None = None
 def _start(work: Work, queue: Any, done: Any) -> None:
     """Begin a process: its device, its model; what goes wrong is reported with the first shard."""
     global _state
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the first process's matter
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    import torch
-
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # remove what is half written
     from espnet2.gan_codec.bscodec.codec import Codec
 
-    torch.set_num_threads(1)
     device = queue.get()
     try:
         codec = Codec.from_pretrained(work.model, device).drop_decoder()
@@ -180,14 +167,6 @@ def _start(work: Work, queue: Any, done: Any) -> None:
         _state = _State(work, codec, BatchPolicy.of(device, work.batch_seconds), done)
     except (ValueError, OSError) as error:
         _state = error
-
-
-def _end_with_parent() -> None:
-    """A process whose parent was killed would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    os._exit(1)
 
 
 def _run(shard: Shard) -> ShardResult:
