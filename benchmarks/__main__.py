@@ -68,7 +68,7 @@ def main(cmd: list[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> int:
     """Measure and write."""
     from benchmarks.plot import plot
-    from benchmarks.run import QUICK, Plan, benchmark
+    from benchmarks.run import QUICK, Settings, benchmark
     from benchmarks.systems import catalogue
     from benchmarks.table import report
     from espnet2.gan_codec.bscodec.format.atomic import atomic_write
@@ -82,12 +82,12 @@ def run(args: argparse.Namespace) -> int:
     ]
     if not systems:
         raise ValueError(f"--only {' '.join(args.only)}: no system has such a name")
-    plan = QUICK if args.quick else Plan().with_an_hour() if args.hour else Plan()
+    settings = QUICK if args.quick else Settings().with_an_hour() if args.hour else Settings()
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
 
     start = time.perf_counter()
-    results = benchmark(systems, plan, args.threads, lambda line: _say(line, start))
+    results = benchmark(systems, settings, args.threads, lambda line: _say(line, start))
     if args.training:
         _say("training step", start)
         results.training = _training(Path(args.conf), args.threads)

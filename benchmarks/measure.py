@@ -1,4 +1,4 @@
-"""Time and memory: times of all systems in turns, memory of each in a process of its own."""
+"""Time and memory: times of all systems interleaved, memory of each in a process of its own."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ class Speed:
 
     Attributes:
         audio_seconds: length of the signal.
-        taken_seconds: the shortest of several runs that took turns with all other systems.
+        elapsed_seconds: the shortest of several runs, interleaved with those of all other systems.
     """
 
     model: str
     form: str
     direction: str
     audio_seconds: float
-    taken_seconds: float
+    elapsed_seconds: float
 
 
 @dataclass(frozen=True)
-class Cost:
+class ResourceUse:
     """What one run in a fresh process took; or why there was none.
 
     Attributes:
-        taken_seconds: of the run, after a first one of a second of audio or less.
+        elapsed_seconds: of the run, after a first one of a second of audio or less.
         base_bytes: resident when the model was built and nothing had been run.
         peak_bytes: the most that was resident after that.
         left_out: why it was not run, in a few words; then the three above are None.
@@ -55,7 +55,7 @@ class Cost:
     form: str
     direction: str
     audio_seconds: float
-    taken_seconds: float | None = None
+    elapsed_seconds: float | None = None
     base_bytes: int | None = None
     peak_bytes: int | None = None
     left_out: str | None = None
@@ -88,7 +88,7 @@ def task(coder: Coder, direction: str, seconds: float) -> Callable[[], object]:
 def speeds(
     coders: Sequence[tuple[System, Coder]], seconds: float, repeats: int, threads: int
 ) -> list[Speed]:
-    """Time all systems in both directions, in turns, in this process.
+    """Time all systems in both directions, interleaved, in this process.
 
     Args:
         coders: the systems, built.
@@ -107,7 +107,7 @@ def speeds(
 
 def costs(
     system: System, direction: str, lengths: Sequence[float], limit: float, threads: int
-) -> Iterator[Cost]:
+) -> Iterator[ResourceUse]:
     """Run a system at growing lengths, each in a fresh process, as far as can be afforded.
 
     Args:
@@ -115,21 +115,21 @@ def costs(
         limit: seconds that one run may be expected to take.
         threads: that torch may use.
     """
-    last: Cost | None = None
+    last: ResourceUse | None = None
     for seconds in lengths:
         about = system.model, system.form, direction, seconds
         reason = last and (last.left_out or _too_much(last, seconds, limit))
         if reason:
-            yield Cost(*about, left_out=reason)
+            yield ResourceUse(*about, left_out=reason)
         else:
             last = _run(system, about, threads)
             yield last
 
 
-def _too_much(last: Cost, seconds: float, limit: float) -> str | None:
+def _too_much(last: ResourceUse, seconds: float, limit: float) -> str | None:
     """Say what is too much about a longer run, taking its costs to grow with the length."""
     growth = seconds / last.audio_seconds
-    expected = last.taken_seconds * growth
+    expected = last.elapsed_seconds * growth
     if expected > limit:
         return f"about {expected:.0f} s"
     free = memory.available()
@@ -140,7 +140,7 @@ def _too_much(last: Cost, seconds: float, limit: float) -> str | None:
     return None
 
 
-def _run(system: System, about: tuple[str, str, str, float], threads: int) -> Cost:
+def _run(system: System, about: tuple[str, str, str, float], threads: int) -> ResourceUse:
     # a fork of a server that has imported all and run nothing: quick to start, and clean
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
@@ -148,8 +148,8 @@ def _run(system: System, about: tuple[str, str, str, float], threads: int) -> Co
         try:
             done = pool.submit(_in_fresh_process, system, *about[2:], threads).result()
         except BrokenProcessPool:
-            return Cost(*about, left_out="killed, probably for its memory")
-    return Cost(*about, *done)
+            return ResourceUse(*about, left_out="killed, probably for its memory")
+    return ResourceUse(*about, *done)
 
 
 def _in_fresh_process(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.measure import DIRECTIONS, Cost
+from benchmarks.measure import DIRECTIONS, ResourceUse
 from benchmarks.results import Results, growth_systems
 from benchmarks.table import length
 
@@ -48,11 +48,11 @@ def _draw(panel, results: Results, direction: str, quantity) -> None:
             panel.plot(*zip(*points, strict=True), "o-", color=f"C{i}", label=f"{model}, {form}")
 
 
-def _seconds(cost: Cost) -> float | None:
-    return cost.taken_seconds
+def _seconds(cost: ResourceUse) -> float | None:
+    return cost.elapsed_seconds
 
 
-def _gigabytes(cost: Cost) -> float | None:
+def _gigabytes(cost: ResourceUse) -> float | None:
     if cost.peak_bytes is None or cost.base_bytes is None:
         return None
     return max(cost.peak_bytes - cost.base_bytes, 1) / 1e9

@@ -56,7 +56,7 @@ def generate(model: BSCodec, audio: torch.Tensor) -> GeneratorOutput:
 def generator_losses(
     model: BSCodec, audio: torch.Tensor, output: GeneratorOutput
 ) -> dict[str, torch.Tensor]:
-    """The weighted losses of the generator's turn by their names; the turn's loss is their sum."""
+    """The weighted losses of the generator step by their names; the step's loss is their sum."""
     judged_hat = model.discriminator(output.audio)
     with torch.no_grad():
         judged = model.discriminator(audio)
@@ -78,7 +78,7 @@ def generator_losses(
 def discriminator_losses(
     model: BSCodec, audio: torch.Tensor, audio_hat: torch.Tensor
 ) -> dict[str, torch.Tensor]:
-    """The losses of the discriminator's turn by their names; the turn's loss is their sum."""
+    """The losses of the discriminator step by their names; the step's loss is their sum."""
     judged_hat = model.discriminator(audio_hat.detach())
     judged = model.discriminator(audio)
     real, fake = model.discriminator_adv_loss(judged_hat, judged)
@@ -86,12 +86,12 @@ def discriminator_losses(
 
 
 def step(model: BSCodec, audio: torch.Tensor, cached: bool = True) -> None:
-    """Both turns over ``audio`` (B, T), forward and backward, gradients left in the parameters.
+    """Both steps over ``audio`` (B, T), forward and backward, gradients left in the parameters.
 
     Args:
         model: in training mode.
         audio: waveforms.
-        cached: the discriminator's turn takes the output of the generator's, as the published
+        cached: the discriminator step reuses the generator step's output, as the published
             configs have it.
     """
     audio = audio.unsqueeze(1)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 from benchmarks.bound import Work
-from benchmarks.measure import Cost, Speed
+from benchmarks.measure import ResourceUse, Speed
 
 NAIVE = "naive"
 
@@ -26,7 +26,7 @@ class Results:
 
     facts: dict[str, object]
     speeds: list[Speed] = field(default_factory=list)
-    costs: list[Cost] = field(default_factory=list)
+    costs: list[ResourceUse] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     peak: float = 0.0
     work: list[Work] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Results:
         work = _first(w for w in self.work if (w.model, w.direction) == (model, direction))
         return self.peak / work.flops if work and work.flops else None
 
-    def cost(self, model: str, form: str, direction: str, seconds: float) -> Cost | None:
+    def cost(self, model: str, form: str, direction: str, seconds: float) -> ResourceUse | None:
         """What a run in a process of its own took."""
         return _first(
             c for c in self.costs if _key(c) == (model, form, direction) and _at(c, seconds)
@@ -66,7 +66,7 @@ class Results:
         speed = _first(
             s for s in self.speeds if _key(s) == (model, form, direction) and _at(s, seconds)
         )
-        return speed and speed.taken_seconds
+        return speed and speed.elapsed_seconds
 
     def to_json(self) -> str:
         """Everything, unrounded."""
@@ -77,7 +77,7 @@ class Results:
         """Read what :meth:`to_json` wrote."""
         values = json.loads(text)
         values["speeds"] = [Speed(**row) for row in values["speeds"]]
-        values["costs"] = [Cost(**row) for row in values["costs"]]
+        values["costs"] = [ResourceUse(**row) for row in values["costs"]]
         values["work"] = [Work(**row) for row in values["work"]]
         return cls(**values)
 
@@ -90,11 +90,11 @@ def growth_systems(results: Results) -> list[tuple[str, str]]:
     return [system for system, lengths in rows.items() if len(lengths) > 1]
 
 
-def _key(row: Speed | Cost) -> tuple[str, str, str]:
+def _key(row: Speed | ResourceUse) -> tuple[str, str, str]:
     return row.model, row.form, row.direction
 
 
-def _at(row: Speed | Cost, seconds: float) -> bool:
+def _at(row: Speed | ResourceUse, seconds: float) -> bool:
     return row.audio_seconds == seconds
 
 

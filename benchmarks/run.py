@@ -14,20 +14,20 @@ from benchmarks.measure import DIRECTIONS, costs, speeds
 from benchmarks.results import NAIVE, Results
 from benchmarks.systems import System
 from benchmarks.table import length
-from espnet2.gan_codec.bscodec.demo.facts import processor
+from espnet2.gan_codec.bscodec.demo.info import processor
 from espnet2.gan_codec.bscodec.inference.products import NotSupported
 from espnet2.gan_codec.scoring.metrics.metric import UnavailableError
 
 
 @dataclass(frozen=True)
-class Plan:
+class Settings:
     """How much is measured.
 
     Attributes:
-        lengths: seconds of audio at which all systems take turns.
+        lengths: seconds of audio at which all systems are interleaved.
         repeats: runs of each at each of these lengths, of which the shortest counts.
         growth: seconds of audio at which some systems are run alone, once each.
-        limit: seconds that such a run may be expected to take; longer ones are left out.
+        limit: seconds that such a run may be expected to take; longer ones are available out.
     """
 
     lengths: tuple[float, ...] = (1, 10)
@@ -35,16 +35,16 @@ class Plan:
     growth: tuple[float, ...] = (1, 10, 60, 600)
     limit: float = 60
 
-    def with_an_hour(self) -> Plan:
+    def with_an_hour(self) -> Settings:
         """The same, and an hour of audio for what can code it in half an hour each way."""
         return dataclasses.replace(self, growth=(*self.growth, 3600), limit=1800)
 
 
-QUICK = Plan(lengths=(0.5, 1), repeats=(1, 1), growth=(1, 4), limit=10)
+QUICK = Settings(lengths=(0.5, 1), repeats=(1, 1), growth=(1, 4), limit=10)
 
 
 def benchmark(
-    systems: Sequence[System], plan: Plan, threads: int, say: Callable[[str], object]
+    systems: Sequence[System], settings: Settings, threads: int, log: Callable[[str], object]
 ) -> Results:
     """Measure all systems that can be had.
 
@@ -53,27 +53,27 @@ def benchmark(
 
     Args:
         threads: that torch may use.
-        say: is told what is done, in a line each.
+        log: receives a line for each step.
     """
-    results = Results(facts=_facts(threads, plan))
-    left: list[System] = []
+    results = Results(facts=_machine(threads, settings))
+    available: list[System] = []
     for system in systems:
-        lengths = plan.growth if system.long else plan.lengths[-1:]
-        say(f"memory: {system.name}")
+        lengths = settings.growth if system.long else settings.lengths[-1:]
+        log(f"memory: {system.name}")
         try:
             if not system.inside:
                 system.make()  # only to see whether it can be had
             for direction in DIRECTIONS if system.inside else ():
-                results.costs += costs(system, direction, lengths, plan.limit, threads)
-            left.append(system)
+                results.costs += costs(system, direction, lengths, settings.limit, threads)
+            available.append(system)
         except (UnavailableError, NotSupported) as error:
             results.left_out[system.name] = str(error)
-            say(f"left out: {error}")
-    coders = [(system, system.make()) for system in left]
-    for seconds, repeats in zip(plan.lengths, plan.repeats, strict=True):
-        say(f"speed: {len(coders)} systems in turns, {seconds:g} s of audio, {repeats} times")
+            log(f"available out: {error}")
+    coders = [(system, system.make()) for system in available]
+    for seconds, repeats in zip(settings.lengths, settings.repeats, strict=True):
+        log(f"speed: {len(coders)} systems interleaved, {seconds:g} s of audio, {repeats} times")
         results.speeds += speeds(coders, seconds, repeats, threads)
-    say("the machine's peak")
+    log("the machine's peak")
     results.peak = matrix_peak(threads)
     results.work = [
         Work(system.model, direction, flops_a_second(coder, direction))
@@ -84,7 +84,7 @@ def benchmark(
     return results
 
 
-def _facts(threads: int, plan: Plan) -> dict[str, object]:
+def _machine(threads: int, settings: Settings) -> dict[str, object]:
     packages = ("espnet", "torch", "encodec", "descript-audio-codec")
     versions = [f"{name} {_version(name)}" for name in packages if _version(name)]
     return {
@@ -93,7 +93,7 @@ def _facts(threads: int, plan: Plan) -> dict[str, object]:
         "software": ", ".join([f"Python {platform.python_version()}", *versions]),
         "runs": ", ".join(
             f"{repeats} of {length(seconds)}"
-            for seconds, repeats in zip(plan.lengths, plan.repeats, strict=True)
+            for seconds, repeats in zip(settings.lengths, settings.repeats, strict=True)
         ),
     }
 

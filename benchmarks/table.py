@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.measure import DIRECTIONS, Cost
+from benchmarks.measure import DIRECTIONS, ResourceUse
 from benchmarks.results import NAIVE, Results, growth_systems
 from espnet2.gan_codec.scoring.markdown import markdown_table
 
 NONE = "-"
 SPEED_NOTES = """\
-encode, decode: seconds of audio coded in a second, the best run of all systems in turns; in
+encode, decode: seconds of audio coded in a second, the best run, all systems interleaved; in
 brackets, how many times as fast as the naive computation of the same model. MB: peak resident
 memory of a fresh process; in brackets, what was added once the model was built."""
 BOUND_NOTES = """\
@@ -25,7 +25,7 @@ what a run that was left out would have taken, going by the longest that was not
 
 def report(results: Results) -> str:
     """The whole of ``table.md``."""
-    parts = [_facts(results), speed_table(results), SPEED_NOTES]
+    parts = [_machine(results), speed_table(results), SPEED_NOTES]
     if results.work:
         parts += [bound_table(results), BOUND_NOTES]
     if growth := growth_table(results):
@@ -108,7 +108,7 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]], num_names: int
     return "\n".join(markdown_table(head, rows, num_names, padded=True))
 
 
-def _facts(results: Results) -> str:
+def _machine(results: Results) -> str:
     return "\n".join(f"{name}: {value}  " for name, value in results.facts.items()).rstrip()
 
 
@@ -126,19 +126,19 @@ def _bound(results: Results, model: str, way: str, seconds: float) -> str:
     return NONE if bound is None or not naive else f"{bound:.3g} (x{bound / naive:.1f})"
 
 
-def _memory(cost: Cost | None) -> str:
+def _memory(cost: ResourceUse | None) -> str:
     if cost is None or cost.peak_bytes is None or cost.base_bytes is None:
         return NONE
     added = (cost.peak_bytes - cost.base_bytes) / 1e6
     return f"{cost.peak_bytes / 1e6:.0f} (+{added:.0f})"
 
 
-def _growth(cost: Cost | None) -> str:
+def _growth(cost: ResourceUse | None) -> str:
     if cost is None:
         return NONE
     if cost.left_out:
         return f"({cost.left_out})"
-    taken = f"{cost.taken_seconds:.3g} s"
+    taken = f"{cost.elapsed_seconds:.3g} s"
     if cost.peak_bytes is None or cost.base_bytes is None:
         return taken
     return f"{taken}, +{(cost.peak_bytes - cost.base_bytes) / 1e6:.0f}"

@@ -13,7 +13,7 @@ def best_times(
 ) -> list[float]:
     """Return the shortest of each function's running times, in seconds.
 
-    The functions take turns, so that a slow spell of the machine meets all of them.
+    The functions are interleaved, so that a slow spell of the machine meets all of them.
 
     Args:
         functions: called without arguments.

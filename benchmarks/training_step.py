@@ -2,9 +2,9 @@
 
     python -m benchmarks.training_step --config conf/train_...yaml
 
-Both turns, forward and backward; the optimizers' steps, which are the same for all, are left out.
-The variants take turns in one process, and the shortest run of each counts; the peak of memory is
-that of a fresh process each, or what tensors took on a GPU (``--device cuda``).
+Both steps, forward and backward; the optimizers' updates, which are the same for all, are left
+out. The variants are interleaved in one process, and the shortest run of each counts; the peak of
+memory is that of a fresh process each, or what tensors took on a GPU (``--device cuda``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Step = Callable[[BSCodec, torch.Tensor], None]
 
 
 def our_step(model: BSCodec, audio: torch.Tensor) -> None:
-    """Both turns of the model over ``audio`` (B, T), forward and backward."""
+    """Both steps of the model over ``audio`` (B, T), forward and backward."""
     for forward_generator in (True, False):
         model(audio, forward_generator=forward_generator)["loss"].backward()
 
@@ -46,12 +46,12 @@ def bf16_step(model: BSCodec, audio: torch.Tensor) -> None:
 
 
 def uncached_step(model: BSCodec, audio: torch.Tensor) -> None:
-    """The published step with a generator pass for each turn."""
+    """The published step with a generator pass for each step."""
     published.step(model, audio, cached=False)
 
 
 VARIANTS: dict[str, Step] = {
-    "published, a generator pass a turn": uncached_step,
+    "published, a generator pass per step": uncached_step,
     "published, one generator pass": published.step,
     "ours": our_step,
     "ours, use_bf16": bf16_step,

@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_run(tiny_configs, tmp_path, monkeypatch, capsys):
-    plan = run.Plan(lengths=(0.1,), repeats=(1,), growth=(0.1, 0.2), limit=100)
-    monkeypatch.setattr(run, "QUICK", plan)
+    settings = run.Settings(lengths=(0.1,), repeats=(1,), growth=(0.1, 0.2), limit=100)
+    monkeypatch.setattr(run, "QUICK", settings)
     monkeypatch.setattr(training_step, "report", lambda conf, shape, repeats: "training step")
     (tmp_path / "docs").mkdir()
     documents = [tmp_path / "README.md", tmp_path / "docs" / "benchmark.md"]

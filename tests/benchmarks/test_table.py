@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import table
 from benchmarks.bound import Work
-from benchmarks.measure import Cost, Speed
+from benchmarks.measure import ResourceUse, Speed
 from benchmarks.paste import BEGIN, END, paste
 from benchmarks.plot import plot
 from benchmarks.results import Results, growth_systems
@@ -24,9 +24,9 @@ def results():
         for way in ("encode", "decode")
     ]
     costs = [
-        Cost("A", "naive", "encode", 1, 2.0, 10**9, 10**9 + 5 * 10**8),
-        Cost("A", "naive", "encode", 10, left_out="about 50 GB"),
-        Cost("B", "package", "encode", 10, 40.0, 10**9, 10**9 + 10**6),
+        ResourceUse("A", "naive", "encode", 1, 2.0, 10**9, 10**9 + 5 * 10**8),
+        ResourceUse("A", "naive", "encode", 10, left_out="about 50 GB"),
+        ResourceUse("B", "package", "encode", 10, 40.0, 10**9, 10**9 + 10**6),
     ]
     work = [Work("A", "encode", 2e10), Work("A", "decode", 1e10)]
     left_out = {"C": "not installed: pip install c"}

@@ -29,9 +29,9 @@ def test_variants_balance_the_domains_and_repeat(made, tmp_path):
 
 
 def test_another_plan_never_takes_over_old_variants(made):
-    pieces = corpus_sets.read_set(made / "dump/train")
+    utterances = corpus_sets.read_set(made / "dump/train")
     asked = ((0.05, 0), (0.06, 0), (0.05, 1))
-    plans = [augment.plan(pieces, hours, seed) for hours, seed in asked]
+    plans = [augment.plan(utterances, hours, seed) for hours, seed in asked]
     for i, first in enumerate(plans):
         assert len({v.utt for v in first}) == len(first)
         for second in plans[i + 1 :]:

@@ -60,18 +60,21 @@ def test_sets_are_formatted_and_filtered(recipe):
 
 def test_running_again_keeps_what_is_finished_and_sees_what_has_changed(recipe):
     run(recipe, *CODEC_SH)
-    pieces = {path: path.stat().st_mtime_ns for path in recipe.glob("dump/raw/org/*/audio/*/*")}
+    segments = {path: path.stat().st_mtime_ns for path in recipe.glob("dump/raw/org/*/audio/*/*")}
     again = run(recipe, *CODEC_SH).stdout
     assert again.count("already") == 5
 
-    segments = recipe / "data/tr/segments"
-    segments.write_text(segments.read_text().replace("a long 0.5 2.0", "a long 0.5 1.5"))
+    table_of_segments = recipe / "data/tr/segments"
+    table_of_segments.write_text(
+        table_of_segments.read_text().replace("a long 0.5 2.0", "a long 0.5 1.5")
+    )
     changed = run(recipe, *CODEC_SH).stdout
     assert changed.count("already") == 3
     assert table(recipe / "dump/raw/tr/utt2num_samples")["a"] == "24000"
     now = {path: path.stat().st_mtime_ns for path in recipe.glob("dump/raw/org/*/audio/*/*")}
-    assert len(now) == len(pieces)  # the old piece is gone, a new one has come
-    assert len(now.items() & pieces.items()) == len(pieces) - 1  # and the others were not touched
+    assert len(now) == len(segments)  # the old segment is gone, a new one has come
+    # and the others were not touched
+    assert len(now.items() & segments.items()) == len(segments) - 1
 
 
 def test_work_that_was_cut_off_is_finished(recipe):
@@ -172,20 +175,20 @@ def test_folders_with_spaces_reach_stage_1(tmp_path):
 
 @pytest.mark.parametrize("seconds", [0.1, 20.0, 20.1, 61.0])
 def test_long_recordings_are_cut_evenly_and_wholly(seconds):
-    stretches = list(audio_folders.cut("x", seconds).values())
+    segments = list(audio_folders.cut("x", seconds).values())
     if seconds <= audio_folders.LONGEST:
-        assert stretches == [(0.0, -1.0)]
+        assert segments == [(0.0, -1.0)]
         return
-    begins, ends = zip(*stretches, strict=True)
+    begins, ends = zip(*segments, strict=True)
     assert begins[0] == 0 and ends[-1] == pytest.approx(seconds)
     assert begins[1:] == ends[:-1]
-    lengths = [end - begin for begin, end in stretches]
+    lengths = [end - begin for begin, end in segments]
     assert max(lengths) <= audio_folders.LONGEST and max(lengths) == pytest.approx(min(lengths))
 
 
 def test_deal_gives_every_part_something():
     groups = [[f"{i}"] for i in range(3)]
-    parts = audio_folders.deal(groups, 0.05, 0.05, "seed")
+    parts = audio_folders.split_groups(groups, 0.05, 0.05, "seed")
     assert [len(parts[name]) for name in ("train", "valid", "test")] == [1, 1, 1]
 
 

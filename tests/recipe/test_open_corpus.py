@@ -1,4 +1,4 @@
-"""The open corpus on tiny synthetic packages: unpacking, lists, pieces, summary."""
+"""The open corpus on tiny synthetic packages: unpacking, lists, segments, summary."""
 
 import os
 import shutil
@@ -161,16 +161,16 @@ def test_only_the_packages_asked_for_are_listed(made, tmp_path):
     assert not corpus_sets.read_clips(tmp_path / "test_speech/clips.tsv")
 
 
-def test_pieces_are_long_enough_and_listed_truly(made):
-    pieces = corpus_sets.read_set(made / "dump/train")
-    assert [p.utt for p in pieces] == sorted(p.utt for p in pieces)
+def test_segments_are_long_enough_and_listed_correctly(made):
+    segments = corpus_sets.read_set(made / "dump/train")
+    assert [p.utt for p in segments] == sorted(p.utt for p in segments)
     assert (made / "dump/train/feats_type").read_text() == "raw\n"
-    for piece in pieces:
-        info = sf.info(piece.path)
+    for segment in segments:
+        info = sf.info(segment.path)
         assert (info.samplerate, info.channels, info.subtype) == (24000, 1, "PCM_16")
-        assert info.frames == piece.num_samples
-        assert 2 * 24000 <= piece.num_samples <= 10.3 * 24000
-        assert Path(piece.path).is_absolute()
+        assert info.frames == segment.num_samples
+        assert 2 * 24000 <= segment.num_samples <= 10.3 * 24000
+        assert Path(segment.path).is_absolute()
 
 
 def test_voices_are_never_joined_and_lone_effects_are(made):
@@ -181,12 +181,12 @@ def test_voices_are_never_joined_and_lone_effects_are(made):
     assert {"bell", "horn"} <= set(joined.split("+")) <= {"bell", "horn", "door"}
     assert sources[joined].licence == "CC0; MIT"
     skipped = (made / "dump/train/skipped.tsv").read_text()
-    assert "words/lone.wav\ttoo short for a piece" in skipped
+    assert "words/lone.wav\ttoo short for a segment" in skipped
 
 
 def test_song_is_the_sum_of_its_stems(made):
-    piece = next(p for p in corpus_sets.read_set(made / "dump/train") if p.domain == "music")
-    samples = corpus_audio.read_flac(Path(piece.path))
+    segment = next(p for p in corpus_sets.read_set(made / "dump/train") if p.domain == "music")
+    samples = corpus_audio.read_flac(Path(segment.path))
     power = np.abs(np.fft.rfft(samples)) ** 2
     hertz = np.fft.rfftfreq(len(samples), 1 / 24000)
     song, guitar = (power[np.abs(hertz - f) < 20].sum() / power.sum() for f in (1000, 2000))
@@ -203,11 +203,11 @@ def test_resampling_keeps_a_tone_and_its_level():
 def test_test_clips_stay_as_they_are(made, tmp_path):
     options = ("--as_is",)
     assert run_format(made, made / "data", tmp_path / "t", *options, name="test_speech") == 0
-    (piece,) = corpus_sets.read_set(tmp_path / "t")
-    assert piece.num_samples == 60000
+    (segment,) = corpus_sets.read_set(tmp_path / "t")
+    assert segment.num_samples == 60000
 
 
-def test_same_pieces_on_any_number_of_processes(made, tmp_path):
+def test_same_segments_on_any_number_of_processes(made, tmp_path):
     assert run_format(made, made / "data", tmp_path / "again", nj=2) == 0
     for first in (made / "dump/train/audio").iterdir():
         assert (tmp_path / "again/audio" / first.name).read_bytes() == first.read_bytes()
@@ -234,13 +234,13 @@ def test_resumed_set_makes_only_what_is_missing(made, tmp_path):
 
 def test_choice_respects_the_seconds_of_a_domain(made, tmp_path):
     assert run_format(made, made / "data", tmp_path / "s", "--domain_seconds", "12") == 0
-    pieces = corpus_sets.read_set(tmp_path / "s")
+    segments = corpus_sets.read_set(tmp_path / "s")
     for domain in corpus_sets.DOMAINS:
-        seconds = sum(p.num_samples for p in pieces if p.domain == domain) / 24000
+        seconds = sum(p.num_samples for p in segments if p.domain == domain) / 24000
         assert 0 < seconds <= 12.1
 
 
-def test_piece_that_cannot_be_made_is_counted(made, tmp_path, capsys):
+def test_segment_that_cannot_be_made_is_counted(made, tmp_path, capsys):
     clips = corpus_sets.read_clips(made / "data/train/clips.tsv")
     corpus_sets.write_clips(
         tmp_path / "train/clips.tsv", [*clips, replace(clips[0], path="words/no.wav", seconds=5.0)]
@@ -256,8 +256,8 @@ def test_summary_counts_hours_and_skips(made, tmp_path, capsys):
     with (tmp_path / "s.tsv").open() as file:
         rows = corpus_sets.read_table(file, "s.tsv", summarise_corpus.COLUMNS)
     hours = sum(float(row["hours"]) for row in rows if row["status"] == "used")
-    pieces = corpus_sets.read_set(made / "dump/train")
-    assert hours == pytest.approx(sum(p.num_samples for p in pieces) / 24000 / 3600, abs=1e-3)
+    segments = corpus_sets.read_set(made / "dump/train")
+    assert hours == pytest.approx(sum(p.num_samples for p in segments) / 24000 / 3600, abs=1e-3)
     assert {"skipped: missing", "skipped: unreadable"} <= {row["status"] for row in rows}
     assert "lists: 1 skipped: narrow-band" in capsys.readouterr().out
 

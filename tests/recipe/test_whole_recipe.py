@@ -55,13 +55,13 @@ def times(folder, pattern):
 
 
 def test_all_domains_are_there_and_test_sources_are_apart(trained):
-    trained_on = {u.source for u in read_set(trained / "downloads/open_corpus/pieces/train_all")}
+    trained_on = {u.source for u in read_set(trained / "downloads/open_corpus/segments/train_all")}
     assert {u.split("-")[0] for u in table(trained / "data/train_all/wav.scp")} == {
         "speech", "sound", "music"
     }  # fmt: skip
     assert (trained / "data/dev_sub/wav.scp").stat().st_size
     for name in SETS:
-        tested = {u.source for u in read_set(trained / "downloads/open_corpus/pieces" / name)}
+        tested = {u.source for u in read_set(trained / "downloads/open_corpus/segments" / name)}
         assert tested and not tested & trained_on
 
 

@@ -27,9 +27,9 @@ def noisy(audio: np.ndarray, level: float, seed: int = 1) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def recordings(tmp_path_factory) -> Path:
+def utterances(tmp_path_factory) -> Path:
     """Folders ref, good and bad with four WAV files each, two of them speech and two music."""
-    root = tmp_path_factory.mktemp("recordings")
+    root = tmp_path_factory.mktemp("utterances")
     for folder in ("ref", "good", "bad"):
         (root / folder).mkdir()
     for i, name in enumerate(["speech_a", "speech_b", "music_c", "music_d"]):

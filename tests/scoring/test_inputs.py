@@ -10,7 +10,7 @@ import yaml
 
 from espnet2.gan_codec.bscodec.format.bitstream import EncodedAudio
 from espnet2.gan_codec.scoring.codes import read_codes
-from espnet2.gan_codec.scoring.inputs import domain_of, read_recordings
+from espnet2.gan_codec.scoring.inputs import domain_of, read_utterances
 from espnet2.gan_codec.scoring.metrics.metric import ScoringError
 
 
@@ -24,7 +24,7 @@ def test_a_folder_and_a_list_hold_the_same(tmp_path):
     listed = tmp_path / "wav.scp"
     listed.write_text(f"a {tmp_path}/audio/a.wav\n\nsub/b   {tmp_path}/audio/sub/b.flac\n")
     expected = {"a": tmp_path / "audio/a.wav", "sub/b": tmp_path / "audio/sub/b.flac"}
-    assert read_recordings(tmp_path / "audio") == read_recordings(listed) == expected
+    assert read_utterances(tmp_path / "audio") == read_utterances(listed) == expected
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_folder_and_a_list_hold_the_same(tmp_path):
 def test_lists_that_make_no_sense_are_refused(tmp_path, text, reason):
     (tmp_path / "wav.scp").write_text(text)
     with pytest.raises(ScoringError) as caught:
-        read_recordings(tmp_path / "wav.scp")
+        read_utterances(tmp_path / "wav.scp")
     assert str(caught.value) == f"{tmp_path}/wav.scp: {reason}"
 
 

@@ -21,8 +21,8 @@ from .conftest import RATE, voice
 needs_opus = pytest.mark.skipif(shutil.which("opusenc") is None, reason="no opus-tools here")
 
 
-def score(recordings, outdir, *arguments):
-    words = ["--ref", str(recordings / "ref"), "--outdir", str(outdir), "--no-report"]
+def score(utterances, outdir, *arguments):
+    words = ["--ref", str(utterances / "ref"), "--outdir", str(outdir), "--no-report"]
     return main([*words, "--metrics", "SI-SDR", *arguments])
 
 
@@ -39,26 +39,26 @@ def test_packets_of_ogg_are_measured_across_segments_and_pages():
 
 
 @needs_opus
-def test_opus_is_scored_beside_decoded_folders_with_its_real_bitrate(recordings, tmp_path):
+def test_opus_is_scored_beside_decoded_folders_with_its_real_bitrate(utterances, tmp_path):
     out = tmp_path / "out"
-    peers = ["--peer", "opus:8", "--peer", "opus:48", "--hyp", f"good={recordings / 'good'}"]
-    assert score(recordings, out, *peers, "--nj", "2") == 0
+    peers = ["--peer", "opus:8", "--peer", "opus:48", "--hyp", f"good={utterances / 'good'}"]
+    assert score(utterances, out, *peers, "--nj", "2") == 0
     systems = json.loads((out / "summary.json").read_text())["systems"]
     assert list(systems) == ["good", "opus-8k", "opus-48k"]
     low, high = systems["opus-8k"]["all"], systems["opus-48k"]["all"]
     assert 4 < low["kbps"] < 16 and 24 < high["kbps"] < 72
     assert low["metrics"]["SI-SDR"]["mean"] < high["metrics"]["SI-SDR"]["mean"]
     assert low["encode_speed"] > 0 and low["decode_speed"] > 0
-    for path in (recordings / "ref").iterdir():
+    for path in (utterances / "ref").iterdir():
         decoded = soundfile.info(out / "peers" / "opus-8k" / path.name)
         original = soundfile.info(path)
         assert (decoded.frames, decoded.samplerate) == (original.frames, original.samplerate)
     made = out / "peers" / "opus-8k" / "speech_a.wav"
     before = made.stat().st_mtime_ns
-    assert score(recordings, out, "--peer", "opus:8") == 0
+    assert score(utterances, out, "--peer", "opus:8") == 0
     assert made.stat().st_mtime_ns == before  # kept
     (out / "peers" / "opus-8k" / "speech_a.wav.json").unlink()
-    assert score(recordings, out, "--peer", "opus:8") == 0
+    assert score(utterances, out, "--peer", "opus:8") == 0
     assert made.stat().st_mtime_ns > before
 
 
@@ -92,21 +92,21 @@ def test_peers_that_there_are_not_are_refused(text, reason, monkeypatch):
 
 
 def test_peers_that_cannot_be_had_are_one_line_and_the_rest_goes_on(
-    recordings, tmp_path, monkeypatch, capsys
+    utterances, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setitem(sys.modules, "encodec", None)
     monkeypatch.setitem(sys.modules, "dac", None)
     monkeypatch.setattr("shutil.which", lambda name: None)
     peers = [word for name in ("opus:12", "encodec:6", "dac:6") for word in ("--peer", name)]
-    hyp = f"good={recordings / 'good'}"
-    assert score(recordings, tmp_path / "out", *peers, "--hyp", hyp) == 0
+    hyp = f"good={utterances / 'good'}"
+    assert score(utterances, tmp_path / "out", *peers, "--hyp", hyp) == 0
     lines = [x for x in capsys.readouterr().err.splitlines() if "left out" in x]
     assert [line.partition("left out: ")[2] for line in lines] == [
         "opus needs the program opusenc: install opus-tools",
         "needs the package encodec: pip install encodec",
         "needs the package descript-audio-codec: pip install descript-audio-codec",
     ]
-    assert score(recordings, tmp_path / "none", *peers) == 1
+    assert score(utterances, tmp_path / "none", *peers) == 1
     assert "none of the peers can be had" in capsys.readouterr().err
 
 
@@ -266,18 +266,18 @@ def test_weights_that_would_run_code_are_refused(tmp_path, peer, monkeypatch):
     assert not (tmp_path / "exploded").exists()
 
 
-def test_our_own_codec_is_coded_timed_and_its_codes_counted(recordings, tmp_path):
+def test_our_own_codec_is_coded_timed_and_its_codes_counted(utterances, tmp_path):
     out = tmp_path / "out"
-    assert score(recordings, out, "--peer", "bscodec:bscodec-mini") == 0
+    assert score(utterances, out, "--peer", "bscodec:bscodec-mini") == 0
     system = json.loads((out / "summary.json").read_text())["systems"]["bscodec-mini"]
     group, codes = system["all"], system["codes"]
     assert group["encode_speed"] > 0 and group["decode_speed"] > 0
-    names = [path.stem for path in sorted((recordings / "ref").iterdir())]
+    names = [path.stem for path in sorted((utterances / "ref").iterdir())]
     codec = Codec.from_pretrained("bscodec-mini")
     bits = 0
     for name in names:
         made = codec.load(out / "peers" / "bscodec-mini" / f"{name}.bsc")
-        audio, rate = soundfile.read(recordings / "ref" / f"{name}.wav", dtype="float32")
+        audio, rate = soundfile.read(utterances / "ref" / f"{name}.wav", dtype="float32")
         assert made == codec.encode(audio, rate)
         decoded, _ = soundfile.read(out / "peers" / "bscodec-mini" / f"{name}.wav")
         assert np.abs(decoded - codec.decode(made).clip(-1, 1)).max() < 1e-4
@@ -288,7 +288,7 @@ def test_our_own_codec_is_coded_timed_and_its_codes_counted(recordings, tmp_path
     text = (out / "summary.md").read_text(encoding="utf-8")
     assert "## Speed\n\n| system | kbps | encoding × real time | decoding × real time |" in text
     # Codes of utterances that are gone do not count.
-    (tmp_path / "few.scp").write_text(f"{names[0]} {recordings}/ref/{names[0]}.wav\n")
+    (tmp_path / "few.scp").write_text(f"{names[0]} {utterances}/ref/{names[0]}.wav\n")
     words = ["--ref", str(tmp_path / "few.scp"), "--outdir", str(out), "--no-report"]
     words += ["--metrics", "SI-SDR", "--peer", "bscodec:bscodec-mini"]
     assert main(words) == 0
@@ -303,15 +303,15 @@ def test_a_model_of_ours_that_cannot_be_had_is_one_line(tmp_path):
 
 
 @needs_opus
-def test_peers_of_one_name_are_refused(recordings, tmp_path, capsys):
-    assert score(recordings, tmp_path, "--peer", "opus:12", "--peer", "opus:12.0") == 1
+def test_peers_of_one_name_are_refused(utterances, tmp_path, capsys):
+    assert score(utterances, tmp_path, "--peer", "opus:12", "--peer", "opus:12.0") == 1
     assert "two peers are called opus-12k" in capsys.readouterr().err
 
 
 @needs_opus
-def test_names_that_lead_out_of_the_folder_are_not_followed(recordings, tmp_path, capsys):
+def test_names_that_lead_out_of_the_folder_are_not_followed(utterances, tmp_path, capsys):
     (tmp_path / "wav.scp").write_text(
-        f"../../evil {recordings}/ref/speech_a.wav\nspeech_b {recordings}/ref/speech_b.wav\n"
+        f"../../evil {utterances}/ref/speech_a.wav\nspeech_b {utterances}/ref/speech_b.wav\n"
     )
     words = ["--ref", str(tmp_path / "wav.scp"), "--outdir", str(tmp_path / "a" / "b" / "out")]
     words += ["--peer", "opus:12", "--metrics", "SI-SDR", "--no-report", "--domain", "speech"]

@@ -108,8 +108,8 @@ def test_energy_is_told_in_decibels_by_domain():
 
 
 @pytest.mark.skipif(shutil.which("opusenc") is None, reason="no opus-tools here")
-def test_rate_quality_has_a_point_a_system(recordings, tmp_path):
-    words = ["--ref", str(recordings / "ref"), "--outdir", str(tmp_path), "--peer", "opus:8"]
+def test_rate_quality_has_a_point_a_system(utterances, tmp_path):
+    words = ["--ref", str(utterances / "ref"), "--outdir", str(tmp_path), "--peer", "opus:8"]
     assert main([*words, "--peer", "opus:48", "--metrics", "STFT"]) == 0
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     labels = [drawing["aria-label"] for drawing in page.all("svg")]

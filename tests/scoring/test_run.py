@@ -25,13 +25,13 @@ def rows_of(outdir):
         return list(csv.DictReader(file, delimiter="\t"))
 
 
-def score(recordings, outdir, *arguments, systems=("good",)):
-    hyps = [word for name in systems for word in ("--hyp", f"{name}={recordings / name}")]
-    return main(["--ref", str(recordings / "ref"), *hyps, "--outdir", str(outdir), *arguments])
+def score(utterances, outdir, *arguments, systems=("good",)):
+    hyps = [word for name in systems for word in ("--hyp", f"{name}={utterances / name}")]
+    return main(["--ref", str(utterances / "ref"), *hyps, "--outdir", str(outdir), *arguments])
 
 
-def test_scores_of_systems_and_domains_are_means_of_the_utterances(recordings, tmp_path, capsys):
-    assert score(recordings, tmp_path / "out", *FAST, systems=("good", "bad")) == 0
+def test_scores_of_systems_and_domains_are_means_of_the_utterances(utterances, tmp_path, capsys):
+    assert score(utterances, tmp_path / "out", *FAST, systems=("good", "bad")) == 0
     rows = rows_of(tmp_path / "out")
     assert [(r["system"], r["utterance"]) for r in rows] == [
         (system, name)
@@ -57,9 +57,9 @@ def test_scores_of_systems_and_domains_are_means_of_the_utterances(recordings, t
     assert not [p for p in (tmp_path / "out").iterdir() if p.suffix == ".tmp"]
 
 
-def test_the_command_and_the_module_are_one(recordings, tmp_path):
-    score(recordings, tmp_path / "a", *FAST)
-    words = ["--ref", str(recordings / "ref"), "--hyp", f"good={recordings / 'good'}"]
+def test_the_command_and_the_module_are_one(utterances, tmp_path):
+    score(utterances, tmp_path / "a", *FAST)
+    words = ["--ref", str(utterances / "ref"), "--hyp", f"good={utterances / 'good'}"]
     assert bscodec(["score", *words, "--outdir", str(tmp_path / "b"), *FAST]) == 0
     assert rows_of(tmp_path / "a") == rows_of(tmp_path / "b")
 
@@ -70,10 +70,10 @@ ALL = "mel,STFT,SI-SDR,PESQ,STOI,MCD,DNSMOS,SPK_SIM_resemblyzer,ViSQOL,ViSQOL_sp
 @pytest.mark.parametrize(
     "selected", ["SI-SDR,PESQ,STOI", pytest.param(ALL, marks=pytest.mark.long)]
 )
-def test_order_threads_and_jobs_do_not_change_results(recordings, tmp_path, selected, monkeypatch):
-    names = sorted(path.stem for path in (recordings / "ref").iterdir())
+def test_order_threads_and_jobs_do_not_change_results(utterances, tmp_path, selected, monkeypatch):
+    names = sorted(path.stem for path in (utterances / "ref").iterdir())
     for folder in ("ref", "good"):
-        lines = [f"{n} {recordings / folder / n}.wav\n" for n in names]
+        lines = [f"{n} {utterances / folder / n}.wav\n" for n in names]
         (tmp_path / f"{folder}.scp").write_text("".join(lines))
         (tmp_path / f"{folder}_reversed.scp").write_text("".join(reversed(lines)))
     metrics = ["--metrics", selected, "--no-report"]
@@ -88,8 +88,8 @@ def test_order_threads_and_jobs_do_not_change_results(recordings, tmp_path, sele
     assert [row["utterance"] for row in results[0]] == names
 
 
-def test_equal_files_are_perfect(recordings, tmp_path):
-    assert score(recordings, tmp_path, "--metrics", "mel,STFT,SI-SDR", systems=("ref",)) == 0
+def test_equal_files_are_perfect(utterances, tmp_path):
+    assert score(utterances, tmp_path, "--metrics", "mel,STFT,SI-SDR", systems=("ref",)) == 0
     for row in rows_of(tmp_path):
         assert (row["mel"], row["STFT"], row["SI-SDR"]) == ("0.0", "0.0", "100.0")
 
@@ -128,7 +128,7 @@ def test_failed_pairs_are_reported_and_counted_and_do_not_sink_the_run(tmp_path,
     assert "1 decoded files have no reference" in said
 
 
-def test_a_second_run_scores_what_is_new_or_has_changed(recordings, tmp_path, monkeypatch):
+def test_a_second_run_scores_what_is_new_or_has_changed(utterances, tmp_path, monkeypatch):
     asked = []
 
     def count(tasks, load, jobs):
@@ -140,9 +140,9 @@ def test_a_second_run_scores_what_is_new_or_has_changed(recordings, tmp_path, mo
     monkeypatch.setattr("espnet2.gan_codec.scoring.workers.score_tasks", count)
     hyp = tmp_path / "good"
     hyp.mkdir()
-    for path in (recordings / "good").iterdir():
+    for path in (utterances / "good").iterdir():
         (hyp / path.name).write_bytes(path.read_bytes())
-    words = ["--ref", str(recordings / "ref"), "--hyp", str(hyp), "--no-report"]
+    words = ["--ref", str(utterances / "ref"), "--hyp", str(hyp), "--no-report"]
     words += ["--outdir", str(tmp_path / "out"), "--metrics"]
 
     assert main([*words, "SI-SDR"]) == 0
@@ -163,16 +163,16 @@ def test_a_second_run_scores_what_is_new_or_has_changed(recordings, tmp_path, mo
     assert asked[4] == [] and "SI-SDR" not in rows_of(tmp_path / "out")[0]
 
 
-def test_codes_give_bitrate_and_use_of_codebooks(recordings, tmp_path):
+def test_codes_give_bitrate_and_use_of_codebooks(utterances, tmp_path):
     lines = []
-    for path in sorted((recordings / "good").iterdir()):
+    for path in sorted((utterances / "good").iterdir()):
         frames = -(-soundfile.info(path).frames // 320)
         codes = np.stack([np.arange(frames) % 16, np.zeros(frames, dtype=int)])
         np.save(tmp_path / f"{path.stem}.npy", codes[None])
         lines.append(f"{path.stem} {tmp_path}/{path.stem}.npy\n")
     (tmp_path / "codec.scp").write_text("".join(lines))
     codes = ["--codes", f"good={tmp_path}/codec.scp", "--codebook-sizes", "16,1024"]
-    assert score(recordings, tmp_path / "out", *FAST, *codes) == 0
+    assert score(utterances, tmp_path / "out", *FAST, *codes) == 0
     system = json.loads((tmp_path / "out/summary.json").read_text())["systems"]["good"]
     assert system["all"]["kbps"] == pytest.approx(14 * 75 / 1000, rel=0.01)
     first, second = system["codes"]["bands"]
@@ -189,8 +189,8 @@ def refuse(arguments, capsys, status):
     return error
 
 
-def test_bad_command_lines_are_one_line(recordings, tmp_path, capsys):
-    ref, hyp = str(recordings / "ref"), str(recordings / "good")
+def test_bad_command_lines_are_one_line(utterances, tmp_path, capsys):
+    ref, hyp = str(utterances / "ref"), str(utterances / "good")
     out = ["--outdir", str(tmp_path / "out")]
     both = ["--ref", ref, "--hyp", hyp, *out]
     assert "expected --hyp, --peer" in refuse(["--ref", ref, *out], capsys, 2)
@@ -204,36 +204,36 @@ def test_bad_command_lines_are_one_line(recordings, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_lists_without_a_common_name_are_refused(recordings, tmp_path, capsys):
+def test_lists_without_a_common_name_are_refused(utterances, tmp_path, capsys):
     other = tmp_path / "hyp"
     other.mkdir()
     soundfile.write(other / "z.wav", voice(1), RATE)
-    words = ["--ref", str(recordings / "ref"), "--hyp", str(other), *FAST]
+    words = ["--ref", str(utterances / "ref"), "--hyp", str(other), *FAST]
     error = refuse([*words, "--outdir", str(tmp_path / "out")], capsys, 1)
     assert "no name is in both lists: a reference is named music_c, a decoded file z" in error
 
 
-def test_nothing_but_failures_is_a_failure(recordings, tmp_path):
-    lines = [f"{p.stem} {tmp_path}/none.wav\n" for p in (recordings / "ref").iterdir()]
+def test_nothing_but_failures_is_a_failure(utterances, tmp_path):
+    lines = [f"{p.stem} {tmp_path}/none.wav\n" for p in (utterances / "ref").iterdir()]
     (tmp_path / "wav.scp").write_text("".join(lines))
-    words = ["--ref", str(recordings / "ref"), "--hyp", f"{tmp_path}/wav.scp", *FAST]
+    words = ["--ref", str(utterances / "ref"), "--hyp", f"{tmp_path}/wav.scp", *FAST]
     assert main([*words, "--outdir", str(tmp_path / "out")]) == 1
     assert all("No such file" in row["error"] for row in rows_of(tmp_path / "out"))
 
 
-def test_two_runs_do_not_write_into_one_folder(recordings, tmp_path, capsys):
+def test_two_runs_do_not_write_into_one_folder(utterances, tmp_path, capsys):
     from espnet2.gan_codec.scoring.journal import Journal
 
     out = tmp_path / "out"
     out.mkdir()
     with Journal(out / ".journal.jsonl", str):
-        assert score(recordings, out, *FAST) == 1
+        assert score(utterances, out, *FAST) == 1
     assert "another run is writing here" in capsys.readouterr().err
-    assert score(recordings, out, *FAST) == 0
+    assert score(utterances, out, *FAST) == 0
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_process_that_dies_costs_its_pair_alone(recordings, tmp_path, monkeypatch, jobs):
+def test_a_process_that_dies_costs_its_pair_alone(utterances, tmp_path, monkeypatch, jobs):
     (tmp_path / "deadly.py").write_text(
         textwrap.dedent(
             """
@@ -268,25 +268,25 @@ def test_a_process_that_dies_costs_its_pair_alone(recordings, tmp_path, monkeypa
     sys.modules.pop("deadly")
 
 
-def test_skipped_metrics_are_named_everywhere(recordings, tmp_path, capsys):
+def test_skipped_metrics_are_named_everywhere(utterances, tmp_path, capsys):
     (tmp_path / "hub").mkdir()
     (tmp_path / "hub" / "hubconf.py").write_text("")
     words = ["--metrics", "SI-SDR,UTMOS", "--utmos", str(tmp_path / "hub"), "--no-report"]
-    assert score(recordings, tmp_path / "out", *words) == 0
+    assert score(utterances, tmp_path / "out", *words) == 0
     reason = f"UTMOS utmos22_strong of {tmp_path}/hub cannot be had"
     (line,) = [x for x in capsys.readouterr().err.splitlines() if "UTMOS" in x]
     assert line.startswith(f"bscodec: note: not scored: {reason}")
     assert reason in json.loads(Path(tmp_path, "out/summary.json").read_text())["skipped"]["UTMOS"]
     assert f"- Not scored: {reason}" in (tmp_path / "out/summary.md").read_text()
-    assert score(recordings, tmp_path / "out", *words[2:], "--metrics", "UTMOS") == 1
+    assert score(utterances, tmp_path / "out", *words[2:], "--metrics", "UTMOS") == 1
 
 
-def test_runs_over_test_sets_and_models_merge_into_one_table(recordings, tmp_path, capsys):
+def test_runs_over_test_sets_and_models_merge_into_one_table(utterances, tmp_path, capsys):
     for domain in ("speech", "music"):
         for folder in ("ref", "good", "bad"):
             lines = [
                 f"{i} {path}\n"
-                for i, path in enumerate(sorted((recordings / folder).glob(f"{domain}_*")))
+                for i, path in enumerate(sorted((utterances / folder).glob(f"{domain}_*")))
             ]
             (tmp_path / f"{domain}_{folder}.scp").write_text("".join(lines))
         for system in ("good", "bad"):
@@ -297,7 +297,7 @@ def test_runs_over_test_sets_and_models_merge_into_one_table(recordings, tmp_pat
     out = tmp_path / "all"
     assert main(["--merge", *parts, "--outdir", str(out), "--no-report"]) == 0
     together = tmp_path / "together"
-    assert score(recordings, together, *FAST, systems=("good", "bad")) == 0
+    assert score(utterances, together, *FAST, systems=("good", "bad")) == 0
     merged, direct = (
         json.loads((folder / "summary.json").read_text())["systems"] for folder in (out, together)
     )
@@ -317,7 +317,7 @@ def test_runs_over_test_sets_and_models_merge_into_one_table(recordings, tmp_pat
     assert not (tmp_path / "none").exists()
 
 
-def test_merging_keeps_costs_and_speeds(recordings, tmp_path):
+def test_merging_keeps_costs_and_speeds(utterances, tmp_path):
     from espnet2.gan_codec.scoring.records import read_runs, records_text
     from espnet2.gan_codec.scoring.result import Result
     from espnet2.gan_codec.scoring.summary import CodingStats

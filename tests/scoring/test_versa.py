@@ -92,14 +92,14 @@ def score(reference, hyps, outdir, configs, *words):
     return main([*arguments, "--score-configs", str(configs), *QUICK, *words])
 
 
-def test_its_values_become_scores_like_any_others(recordings, tmp_path, stand_in, configs):
+def test_its_values_become_scores_like_any_others(utterances, tmp_path, stand_in, configs):
     out = tmp_path / "out"
-    hyps = {name: recordings / name for name in ("good", "bad")}
-    assert score(recordings / "ref", hyps, out, configs, "--nj", "2") == 0
+    hyps = {name: utterances / name for name in ("good", "bad")}
+    assert score(utterances / "ref", hyps, out, configs, "--nj", "2") == 0
     rows = {(row["system"], row["utterance"]): row for row in rows_of(out)}
     for (system, name), row in rows.items():
         x, y = (
-            soundfile.read(recordings / folder / f"{name}.wav")[0] for folder in ("ref", system)
+            soundfile.read(utterances / folder / f"{name}.wav")[0] for folder in ("ref", system)
         )
         speech = name.startswith("speech")
         assert row["MCD"] == (str(np.abs(x - y).mean()) if speech else "")
@@ -116,10 +116,10 @@ def test_its_values_become_scores_like_any_others(recordings, tmp_path, stand_in
     assert "- Not shown of VERSA's results: f0rmse." in text
     assert sum(stand_in()) == 8 and max(stand_in()) <= 2
     before = len(stand_in())
-    assert score(recordings / "ref", hyps, out, configs) == 0
+    assert score(utterances / "ref", hyps, out, configs) == 0
     assert len(stand_in()) == before  # nothing is scored again
     (configs / "score_music.yaml").write_text("- name: visqol\n  model: general\n")
-    assert score(recordings / "ref", hyps, out, configs) == 0
+    assert score(utterances / "ref", hyps, out, configs) == 0
     assert sum(stand_in()[before:]) == 4  # but under another config
     merged = tmp_path / "merged"
     assert main(["--merge", str(out), "--outdir", str(merged), "--no-report"]) == 0
@@ -128,13 +128,13 @@ def test_its_values_become_scores_like_any_others(recordings, tmp_path, stand_in
     assert again["PESQ"] == metrics["PESQ"] and again["SI-SDR"] == metrics["SI-SDR"]
 
 
-def test_our_values_and_its_do_not_mix(recordings, tmp_path, stand_in, configs):
+def test_our_values_and_its_do_not_mix(utterances, tmp_path, stand_in, configs):
     out = tmp_path / "out"
-    hyps = {"good": recordings / "good"}
+    hyps = {"good": utterances / "good"}
     words = ["--metrics", "SI-SDR,PESQ", "--domain", "speech"]
-    assert score(recordings / "ref", hyps, out, configs, *words) == 0
+    assert score(utterances / "ref", hyps, out, configs, *words) == 0
     assert {row["PESQ"] for row in rows_of(out)} == {"3.5"}
-    own = ["--ref", str(recordings / "ref"), "--hyp", f"good={recordings / 'good'}"]
+    own = ["--ref", str(utterances / "ref"), "--hyp", f"good={utterances / 'good'}"]
     assert main([*own, "--outdir", str(out), "--no-report", *words]) == 0
     assert "3.5" not in {row.get("PESQ") for row in rows_of(out)}
 
@@ -202,7 +202,7 @@ def test_a_setup_that_does_not_work_is_one_line(odd_pairs, stand_in, configs, ca
 
 
 def test_without_versa_there_is_one_line_and_nothing_else(
-    recordings, tmp_path, capsys, monkeypatch
+    utterances, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr("shutil.which", lambda name: None)
     other = tmp_path / "site" / "versa"  # the package of that name that is no scorer
@@ -210,7 +210,7 @@ def test_without_versa_there_is_one_line_and_nothing_else(
     (other / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(other.parent)
     out = tmp_path / "out"
-    assert score(recordings / "ref", {"good": recordings / "good"}, out, CONF) == 1
+    assert score(utterances / "ref", {"good": utterances / "good"}, out, CONF) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("bscodec: error: --backend versa needs VERSA: pip install git+https://")
     assert not out.exists()
@@ -229,9 +229,9 @@ def test_configs_that_are_none_are_refused(stand_in, configs, text):
         Versa(configs, ["speech"])
 
 
-def test_a_config_that_is_not_there_is_named(stand_in, recordings, tmp_path, capsys):
-    hyps = {"good": recordings / "good"}
-    assert score(recordings / "ref", hyps, tmp_path / "out", tmp_path / "none") == 1
+def test_a_config_that_is_not_there_is_named(stand_in, utterances, tmp_path, capsys):
+    hyps = {"good": utterances / "good"}
+    assert score(utterances / "ref", hyps, tmp_path / "out", tmp_path / "none") == 1
     assert f"{tmp_path}/none/score_" in capsys.readouterr().err
 
 

@@ -17,7 +17,7 @@ help_message="Usage: run.sh [--model NAME] [--mini true] [--corpus open|clips|fo
   --model          NAME of conf/train_NAME.yaml                       (default: ${model})
                    BSCodec_band_vq_5band, BSCodec_band_simvq_3band, BSCodec_band_simvq_2band,
                    dac, encodec, bscodec_mini, bscodec_cpu
-  --mini           stages 1 to 8: the small default model, trained for minutes on a small piece of
+  --mini           stages 1 to 8: the small default model, trained for minutes on a small part of
                    the open corpus (134 MB are downloaded) or, with --corpus clips, on the twelve
                    packaged clips                                     (default: ${mini})
   --corpus         where the data come from, see local/data.sh        (default: ${corpus})

@@ -119,7 +119,7 @@ def _report(
 
 
 def _npy_codes(source: Path) -> Iterator[tuple[str, np.ndarray, tuple[int, ...]]]:
-    """Yield name, codes (bands, frames), and the sizes that the file tells: none."""
+    """Yield name, codes (bands, frames), and the sizes that the file gives: none."""
     for name, path in read_list(source):
         yield name, _read_array(path), ()
 

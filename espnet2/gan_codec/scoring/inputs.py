@@ -11,7 +11,7 @@ from espnet2.gan_codec.scoring.metrics.metric import ScoringError
 AUTO = "auto"
 
 
-def read_recordings(source: Path) -> dict[str, Path]:
+def read_utterances(source: Path) -> dict[str, Path]:
     """Return audio files by name.
 
     Args:
@@ -23,14 +23,14 @@ def read_recordings(source: Path) -> dict[str, Path]:
         OSError: it cannot be read.
     """
     pairs = _walk(source) if source.is_dir() else read_list(source)
-    recordings: dict[str, Path] = {}
+    utterances: dict[str, Path] = {}
     for name, path in pairs:
-        if name in recordings:
-            raise ScoringError(f"{source}: {name} is there twice: {recordings[name]} and {path}")
-        recordings[name] = path
-    if not recordings:
+        if name in utterances:
+            raise ScoringError(f"{source}: {name} is there twice: {utterances[name]} and {path}")
+        utterances[name] = path
+    if not utterances:
         raise ScoringError(f"{source}: holds no audio")
-    return recordings
+    return utterances
 
 
 def read_list(source: Path) -> list[tuple[str, Path]]:
@@ -58,7 +58,7 @@ def _walk(folder: Path) -> list[tuple[str, Path]]:
 
 
 def domain_of(name: str, source: Path, domain: str) -> str:
-    """Return the domain of a utterance: the given one, or for ``auto`` what its name says.
+    """Return the domain of an utterance: the given one, or for ``auto`` what its name says.
 
     The utterance's own name decides if one of its parts (between ``_``, ``-``, ``/`` and the
     like) is a domain; else the last such part of the path it was listed in, as in

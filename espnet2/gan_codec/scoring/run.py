@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.scoring import tables, workers
-from espnet2.gan_codec.scoring.inputs import domain_of, read_recordings
+from espnet2.gan_codec.scoring.inputs import domain_of, read_utterances
 from espnet2.gan_codec.scoring.journal import Journal
 from espnet2.gan_codec.scoring.metrics import catalogue
 from espnet2.gan_codec.scoring.metrics.catalogue import CATALOGUE, DOMAINS, Options
@@ -77,13 +77,13 @@ def score(
 
     Args:
         costs: by name of the system; durations turn them into bitrates and speeds.
-        log: is told, in a line each, what the user should know.
+        log: receives what the user should know, a line at a time.
 
     Raises:
         ScoringError: nothing to score, or no metric to score it with.
         OSError: the folder cannot be written to.
     """
-    references = read_recordings(request.reference)
+    references = read_utterances(request.reference)
     domains = {n: domain_of(n, request.reference, request.domain) for n in references}
     selected = catalogue.choose(request.metrics, domains.values())
     versa = None
@@ -192,7 +192,7 @@ def _pair_up(
     """Match names; return all pairs, and what came of those without a decoded file."""
     tasks, absent = [], []
     for system, source in request.systems.items():
-        decoded = read_recordings(source)
+        decoded = read_utterances(source)
         for name, path in references.items():
             found = decoded.get(name)
             metrics = metrics_of(domains[name])

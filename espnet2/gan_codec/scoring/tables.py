@@ -165,7 +165,7 @@ def _intervals(systems: Iterable[System]) -> list[str]:
                 rows.append(
                     [_escape(s.name), domain, metric, mean, f"{low} to {high}", str(e.count)]
                 )
-    return markdown_table(["system", "domain", "metric", "mean", "interval", "recordings"], rows)
+    return markdown_table(["system", "domain", "metric", "mean", "interval", "utterances"], rows)
 
 
 def _codebooks(systems: Iterable[System]) -> list[str]:

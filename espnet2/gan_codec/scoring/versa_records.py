@@ -26,7 +26,7 @@ def read_records(path: Path) -> dict[str, dict]:
 
 
 def error_message(record: Mapping, metric: str) -> str | None:
-    """Return the error that a record tells of a metric of VERSA's, in one line."""
+    """Return the error that a record holds for a metric of VERSA's, in one line."""
     try:
         error = record[COMPLETION]["metrics"][metric]["error"]
     except (KeyError, TypeError):

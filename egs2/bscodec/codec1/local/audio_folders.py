@@ -5,8 +5,8 @@
 
 Makes data/{train_all,dev_sub} of all domains and data/test_{speech,sound,music}. Files of one
 folder go into one set, so that a speaker or an album is not on both sides; which folders go where
-follows from --seed. Where a domain has fewer than three folders, single files are dealt out
-instead, and a line says so. For training, long recordings are cut by a segments file. Missing and
+follows from --seed. Where a domain has fewer than three folders, single files are split
+instead, and a note says so. For training, long recordings are cut by a segments file. Missing and
 unreadable files are listed in data/skipped.tsv.
 """
 
@@ -57,7 +57,7 @@ def find_audio(root: Path) -> list[Path]:
     return found
 
 
-def examine(path: Path) -> float | str:
+def probe_file(path: Path) -> float | str:
     """How long a file lasts, in seconds, or why it cannot be used."""
     try:
         with open_audio(str(path)) as file:
@@ -68,7 +68,7 @@ def examine(path: Path) -> float | str:
 
 def examine_all(paths: list[Path], nj: int, label: str) -> tuple[dict[Path, float], Skipped]:
     """Look at files: seconds by path of the good ones, and the others with the reasons."""
-    found = list(zip(paths, run_jobs(examine, paths, nj, label), strict=True))
+    found = list(zip(paths, run_jobs(probe_file, paths, nj, label), strict=True))
     good = {path: what for path, what in found if not isinstance(what, str)}
     return good, [(path, what) for path, what in found if isinstance(what, str)]
 
@@ -91,8 +91,10 @@ def group(files: list[Path], domain: str) -> list[list[Path]]:
     return [[path] for path in sorted(files)]
 
 
-def deal(groups: list[list[Path]], valid: float, test: float, seed: str) -> dict[str, list[Path]]:
-    """Deal groups out to train, valid and test; each gets one at least.
+def split_groups(
+    groups: list[list[Path]], valid: float, test: float, seed: str
+) -> dict[str, list[Path]]:
+    """Split groups into train, valid and test; each gets one at least.
 
     Args:
         groups: what must stay together; three or more.
@@ -104,8 +106,8 @@ def deal(groups: list[list[Path]], valid: float, test: float, seed: str) -> dict
     total = sum(map(len, groups))
     parts: dict[str, list[Path]] = {"train": [], "valid": [], "test": []}
     for name, share in (("test", test), ("valid", valid)):
-        left = 1 if name == "valid" else 2  # that the other sets still need
-        while len(groups) > left and (not parts[name] or len(parts[name]) < share * total):
+        needed = 1 if name == "valid" else 2  # that the other sets still need
+        while len(groups) > needed and (not parts[name] or len(parts[name]) < share * total):
             parts[name] += groups.pop()
     parts["train"] = [path for files in groups for path in files]
     return parts
@@ -128,7 +130,7 @@ def prepare(args: argparse.Namespace) -> None:
         if len(good) < 3:
             raise CorpusError(f"{domain}: expected three readable files, found {len(good)}")
         groups = group(list(good), domain)
-        parts = deal(groups, args.valid_share, args.test_share, f"{args.seed} {domain}")
+        parts = split_groups(groups, args.valid_share, args.test_share, f"{args.seed} {domain}")
         names = {"train": "train_all", "valid": "dev_sub", "test": f"test_{domain}"}
         for part, paths in parts.items():
             sets[names[part]] |= {
@@ -159,8 +161,8 @@ def write_sets(data: Path, sets: Sets, skipped: Skipped) -> None:
 
 def write_set(folder: Path, files: dict[str, Source], whole: bool) -> None:
     """Write segments (unless ``whole``), utt2domain and, last, wav.scp of one set."""
-    stretches = {rec: {rec: ()} if whole else cut(rec, f.seconds) for rec, f in files.items()}
-    utts = [(utt, rec, times) for rec in files for utt, times in stretches[rec].items()]
+    segments = {rec: {rec: ()} if whole else cut(rec, f.seconds) for rec, f in files.items()}
+    utts = [(utt, rec, times) for rec in files for utt, times in segments[rec].items()]
     if not whole:
         lines = [f"{utt} {rec} {begin:.4f} {end:.4f}" for utt, rec, (begin, end) in utts]
         write_text(folder / "segments", lines)

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Balance the domains of a formatted training set with seeded variants of its pieces.
+"""Balance the domains of a formatted training set with seeded variants of its utterances.
 
     augment.py dump/raw/train dump/raw/train_aug --hours 14
 
-The new set lists every original piece, where it lies, and as many variants as bring each domain to
-its share of the hours: another speed (and so another pitch), a second piece mixed in, a steep
-low-pass (what comes in is often band-limited), a fade to near silence, another level. Variants
-that exist are not made again; the same set and seed always give the same variants. A variant is
-listed under its base piece's domain, source and licence; variants.tsv names what was mixed in.
+The new set lists every original utterance, where it lies, and as many variants as bring each
+domain to its share of the hours: another speed (and so another pitch), a second utterance mixed
+in, a steep low-pass (what comes in is often band-limited), a fade to near silence, another level.
+Variants that exist are not made again; the same set and seed always give the same variants. A
+variant is listed under its base utterance's domain, source and licence; variants.tsv names what
+was mixed in.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ STYLES = {
 
 @dataclass(frozen=True)
 class Variant:
-    """One piece to make."""
+    """One utterance to make."""
 
     base: Utterance
     other: Utterance | None  # mixed in
@@ -76,11 +77,11 @@ class Variant:
 
     @property
     def utt(self) -> str:
-        """The base piece's name and a digest of all else, so that a name never goes stale."""
-        told = f"{self.other and self.other.utt} {self.low_pass_chance:.6f} {self.seed}"
+        """The base utterance's name and a digest of all else, so that a name never goes stale."""
+        content = f"{self.other and self.other.utt} {self.low_pass_chance:.6f} {self.seed}"
         if self.gain != GAIN:
-            told += f" {self.gain}"
-        return f"{self.base.utt}-aug{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+            content += f" {self.gain}"
+        return f"{self.base.utt}-aug{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
 def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
@@ -143,7 +144,7 @@ def render(variant: Variant) -> np.ndarray:
 
 
 def shorten(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Keep a random stretch of what has become too long."""
+    """Keep a random crop of what has become too long."""
     longest = int(LONGEST * SAMPLING_RATE)
     start = int(rng.integers(max(1, len(samples) - longest + 1)))
     return samples[start : start + longest]
@@ -155,40 +156,40 @@ def log_uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:
 
 
 def plan(
-    pieces: list[Utterance], hours: float, seed: int, gain: tuple[float, float] = GAIN
+    utterances: list[Utterance], hours: float, seed: int, gain: tuple[float, float] = GAIN
 ) -> list[Variant]:
     """Decide on the variants that bring every domain to its share of ``hours``.
 
-    The planned time is that of the base pieces; changes of speed alter it by a few percent.
+    The planned time is that of the base utterances; changes of speed alter it by a few percent.
     """
-    pieces = sorted(pieces, key=lambda piece: piece.utt)
+    utterances = sorted(utterances, key=lambda utterance: utterance.utt)
     variants = []
     for index, domain in enumerate(DOMAINS):
         rng = np.random.default_rng([seed, index])
-        mine = [p for p in pieces if p.domain == domain]
+        mine = [p for p in utterances if p.domain == domain]
         if not mine:
-            raise CorpusError(f"no {domain} pieces in the set to augment")
+            raise CorpusError(f"no {domain} utterances in the set to augment")
         target = hours * SHARES[domain] * 3600 * SAMPLING_RATE
         missing = target - sum(p.num_samples for p in mine)
         chance = min(1.0, LOW_PASSED[domain] * target / missing) if missing > 0 else 0.0
-        while missing > 0:  # every round takes each piece once, in another order
+        while missing > 0:  # every round takes each utterance once, in another order
             for base in (mine[i] for i in rng.permutation(len(mine))):
                 if missing <= 0:
                     break
-                other = choose_other(pieces, STYLES[domain], rng)
+                other = choose_other(utterances, STYLES[domain], rng)
                 variants.append(Variant(base, other, chance, int(rng.integers(2**63)), gain))
                 missing -= base.num_samples
     return variants
 
 
 def choose_other(
-    pieces: list[Utterance], style: Style, rng: np.random.Generator
+    utterances: list[Utterance], style: Style, rng: np.random.Generator
 ) -> Utterance | None:
-    """The piece to mix in, or ``None``."""
+    """The utterance to mix in, or ``None``."""
     if rng.random() >= style.mix_chance:
         return None
     domain = rng.choice(DOMAINS, p=style.mix_with)
-    found = [piece for piece in pieces if piece.domain == domain]
+    found = [utterance for utterance in utterances if utterance.domain == domain]
     return found[rng.integers(len(found))]
 
 
@@ -212,8 +213,8 @@ def augment(args: argparse.Namespace) -> None:
     """Make the new set and print what is in it."""
     if args.folder.resolve() == args.train.resolve():
         raise CorpusError(f"{args.folder}: the new set must lie in another folder")
-    pieces = read_set(args.train)
-    variants = plan(pieces, args.hours, args.seed, tuple(args.gain))
+    utterances = read_set(args.train)
+    variants = plan(utterances, args.hours, args.seed, tuple(args.gain))
     work = partial(produce, audio=args.folder.resolve() / "audio")
     results = list(run_jobs(work, variants, args.nj, f"augment {args.train.name}"))
     done = [r for r in results if isinstance(r, Utterance)]
@@ -224,12 +225,12 @@ def augment(args: argparse.Namespace) -> None:
     rows = [(v.utt, v.base.utt, v.other.utt if v.other else "", v.seed) for v in variants]
     write_table(args.folder / "variants.tsv", header, rows)
     write_table(args.folder / "skipped.tsv", ("path", "reason"), skipped)
-    write_set(args.folder, pieces + done)
-    total = sum(u.num_samples for u in pieces + done)
+    write_set(args.folder, utterances + done)
+    total = sum(u.num_samples for u in utterances + done)
     for domain in DOMAINS:
-        mine = [u.num_samples for u in pieces + done if u.domain == domain]
+        mine = [u.num_samples for u in utterances + done if u.domain == domain]
         hours, share = sum(mine) / SAMPLING_RATE / 3600, sum(mine) / total
-        print(f"{args.folder.name}: {domain}: {len(mine)} pieces, {hours:.2f} h, {share:.0%}")
+        print(f"{args.folder.name}: {domain}: {len(mine)} utterances, {hours:.2f} h, {share:.0%}")
     for reason, count in Counter(why.split(":")[0] for _, why in skipped).most_common():
         print(f"{args.folder.name}: skipped {count}: {reason}")
 

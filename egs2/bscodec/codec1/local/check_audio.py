@@ -31,7 +31,7 @@ def model_rate(config: Path) -> int:
         raise CorpusError(f"{config}: no training config") from None
 
 
-def examine(entry: str) -> tuple[int, int, int]:
+def probe(entry: str) -> tuple[int, int, int]:
     """Rate (Hz), channels and frames of an entry of wav.scp; ValueError: there are none."""
     if is_pipe(entry):
         raise ValueError("a command, not a file: format the set first")
@@ -48,7 +48,7 @@ def check(args: argparse.Namespace) -> None:
     wavs = read_scp(args.wav_scp)
     for utt, entry in tqdm(wavs.items(), f"check {args.wav_scp.parent.name}", disable=None):
         try:
-            found, channels, frames = examine(entry)
+            found, channels, frames = probe(entry)
         except ValueError as error:
             skipped.append((utt, entry, str(error)))
             continue

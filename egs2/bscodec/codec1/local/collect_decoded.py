@@ -26,7 +26,7 @@ from tqdm import tqdm
 def take(utt: str, length: int, job: Path, folder: Path) -> bool:
     """Move one result into place; False when it is not there or not whole.
 
-    ESPnet writes the audio first, so codes that can be read tell that both are there.
+    ESPnet writes the audio first, so readable codes mean that both are there.
     """
     wav, codes = job / "wav" / f"{utt}.wav", job / "codec" / f"{utt}.npy"
     if not (wav.is_file() and codes.is_file()):
@@ -41,7 +41,7 @@ def take(utt: str, length: int, job: Path, folder: Path) -> bool:
     part = folder / "wav" / f".{utt}.part"
     sf.write(str(part), samples[:length], rate, format="WAV", subtype="PCM_16")
     os.replace(part, folder / "wav" / f"{utt}.wav")
-    os.replace(codes, folder / "codec" / f"{utt}.npy")  # last: it tells that both are in place
+    os.replace(codes, folder / "codec" / f"{utt}.npy")  # last: it marks both as complete
     wav.unlink()
     return True
 

@@ -72,7 +72,7 @@ def limit(samples: np.ndarray) -> np.ndarray:
 
 
 def read_flac(path: Path) -> np.ndarray:
-    """Read one of our own pieces: (T,) float32 at 24 kHz."""
+    """Read one of our own segments: (T,) float32 at 24 kHz."""
     samples, rate = read_native(path)
     if rate != SAMPLING_RATE:
         raise ValueError(f"{path}: {rate} Hz, expected {SAMPLING_RATE} Hz")

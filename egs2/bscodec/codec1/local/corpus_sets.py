@@ -17,11 +17,11 @@ DOMAINS = ("speech", "sound", "music")
 
 
 class CorpusError(Exception):
-    """Bad input, told in one line that names the file and what was expected."""
+    """Bad input, reported in one line that names the file and what was expected."""
 
 
 def run_script(work: Callable[[Namespace], object], args: Namespace) -> int:
-    """Do a script's ``work``; returns the exit status, an error having been told in one line."""
+    """Do a script's ``work``; print an error in one line; return the exit status."""
     try:
         work(args)
     except (CorpusError, OSError) as error:
@@ -32,7 +32,7 @@ def run_script(work: Callable[[Namespace], object], args: Namespace) -> int:
 
 @dataclass(frozen=True)
 class Clip:
-    """A stretch of one source file (or of two stems that sound together)."""
+    """A segment of one source file (or of two stems that sound together)."""
 
     path: str  # relative to the pool
     stem: str  # a second file summed onto the first, or ""

@@ -8,12 +8,12 @@ help_message="Usage: local/data.sh [--corpus open|clips|folders|paper] [options]
                    folders: any folders of audio
                    paper: the corpora whose paths are in db.sh            (default: ${corpus:=open})
   --data           where the sets go                                      (default: data)
-  --downloads      where packages and formatted pieces go                 (default: downloads)
+  --downloads      where packages and formatted segments go                 (default: downloads)
   --nj             processes                                              (default: number of CPUs)
   --seed           of all choices made here                               (default: 0)
 open:
   --packages       only these packages, with spaces between; sets that they have nothing for are left out
-  --augment_hours  add seeded variants of the training pieces until there are so many hours; 0: none
+  --augment_hours  add seeded variants of the training segments until there are so many hours; 0: none
   --domain_seconds take so many seconds of every domain and set only; 0: all
 folders:
   --speech_dirs --sound_dirs --music_dirs   folders, with spaces between
@@ -51,7 +51,7 @@ test_share=0.05
 nj=${nj:-$(env -u OMP_NUM_THREADS nproc)}
 
 open_corpus() {
-    local lists=${downloads}/open_corpus/lists pieces=${downloads}/open_corpus/pieces
+    local lists=${downloads}/open_corpus/lists segments=${downloads}/open_corpus/segments
     local part dset
     local -a options=() names
     words names "${packages}"
@@ -70,13 +70,13 @@ open_corpus() {
             continue
         fi
         python3 local/format_audio.py "${options[@]}" --pool "${downloads}/pool" --nj "${nj}" \
-            --seed "${seed}" "${lists}/${part}/clips.tsv" "${pieces}/${dset}"
+            --seed "${seed}" "${lists}/${part}/clips.tsv" "${segments}/${dset}"
         if [ "${part}" = train ] && [ "${augment_hours}" != 0 ]; then
-            python3 local/augment.py "${pieces}/train_all" "${pieces}/train_aug" \
+            python3 local/augment.py "${segments}/train_all" "${segments}/train_aug" \
                 --hours "${augment_hours}" --nj "${nj}" --seed "${seed}"
-            copy_tables "${pieces}/train_aug" "${data}/${dset}"
+            copy_tables "${segments}/train_aug" "${data}/${dset}"
         else
-            copy_tables "${pieces}/${dset}" "${data}/${dset}"
+            copy_tables "${segments}/${dset}" "${data}/${dset}"
         fi
     done
 }

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Turn a list of clips into a set of 24 kHz mono 16-bit FLAC pieces.
+"""Turn a list of clips into a set of 24 kHz mono 16-bit FLAC segments.
 
     format_audio.py --pool downloads/pool data/train/clips.tsv dump/raw/train
 
-Long files are cut into equal pieces; short ones (single words, effects) are joined with others of
-the same source and licence, a short silence between them. With --as_is every clip becomes one
-piece, which is what test sets want. Pieces that exist are not made again, and the same list, seed
-and lengths always give the same pieces.
+Long files are cut into equal segments; short ones (single words, effects) are joined with others
+of the same source and licence, a short silence between them. With --as_is every clip becomes one
+segment, which is what test sets want. Segments that exist are not made again; the same list, seed
+and lengths always give the same segments.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ RAMP = 0.005  # seconds of fade at the ends of a joined clip, against clicks
 
 
 @dataclass(frozen=True)
-class Piece:
+class Segment:
     """What one FLAC file will hold: clips of one source, silences between them."""
 
     utt: str
@@ -54,119 +54,121 @@ class Piece:
         return sum(clip.seconds for clip in self.clips) + sum(self.gaps)
 
 
-def make_piece(clips: list[Clip], gaps: list[float] = ()) -> Piece:
-    """Name a piece after its source and its content, so that a name never goes stale."""
-    told = repr([astuple(clip) for clip in clips]) + repr([round(gap, 6) for gap in gaps])
-    digest = hashlib.sha256(told.encode()).hexdigest()[:12]
+def make_segment(clips: list[Clip], gaps: list[float] = ()) -> Segment:
+    """Name a segment after its source and its content, so that a name never goes stale."""
+    content = repr([astuple(clip) for clip in clips]) + repr([round(gap, 6) for gap in gaps])
+    digest = hashlib.sha256(content.encode()).hexdigest()[:12]
     name = clips[0].source.replace(" ", "_")
-    return Piece(f"{clips[0].domain}-{name}-{digest}", tuple(clips), tuple(gaps))
+    return Segment(f"{clips[0].domain}-{name}-{digest}", tuple(clips), tuple(gaps))
 
 
-def cut(clip: Clip, longest: float) -> list[Clip]:
-    """Cut a clip into equal stretches of at most ``longest`` seconds."""
-    count = max(1, math.ceil(clip.seconds / longest))
+def cut(clip: Clip, max_seconds: float) -> list[Clip]:
+    """Cut a clip into equal segments of at most ``max_seconds``."""
+    count = max(1, math.ceil(clip.seconds / max_seconds))
     step = clip.seconds / count
     return [replace(clip, start=clip.start + i * step, seconds=step) for i in range(count)]
 
 
-def join(clips: list[Clip], shortest: float, longest: float, rng: random.Random) -> list[Piece]:
-    """Join short clips, in a random order, into pieces of ``shortest`` to ``longest`` seconds.
+def join(
+    clips: list[Clip], min_seconds: float, max_seconds: float, rng: random.Random
+) -> list[Segment]:
+    """Join short clips, in a random order, into segments of ``min_seconds`` to ``max_seconds``.
 
-    Every clip must be shorter than ``shortest``; so may be the last piece.
+    Every clip must be shorter than ``min_seconds``; so may be the last segment.
     """
     clips = list(clips)
     rng.shuffle(clips)
-    pieces, parts, gaps, total = [], [], [], 0.0
-    target = rng.uniform(shortest, longest)
+    segments, parts, gaps, total = [], [], [], 0.0
+    target = rng.uniform(min_seconds, max_seconds)
     for clip in clips:
         gap = rng.uniform(*GAP) if parts else 0.0
-        if parts and total + gap + clip.seconds > target and total >= shortest:
-            pieces.append(make_piece(parts, gaps))
+        if parts and total + gap + clip.seconds > target and total >= min_seconds:
+            segments.append(make_segment(parts, gaps))
             parts, gaps, total, gap = [], [], 0.0, 0.0
-            target = rng.uniform(shortest, longest)
+            target = rng.uniform(min_seconds, max_seconds)
         if parts:
             gaps.append(gap)
         parts.append(clip)
         total += gap + clip.seconds
     if parts:
-        pieces.append(make_piece(parts, gaps))
-    return pieces
+        segments.append(make_segment(parts, gaps))
+    return segments
 
 
 def plan(
-    clips: list[Clip], shortest: float, longest: float, least: float, seed: int
-) -> tuple[list[Piece], list[Clip]]:
-    """Decide on all pieces of a set.
+    clips: list[Clip], min_seconds: float, max_seconds: float, least_seconds: float, seed: int
+) -> tuple[list[Segment], list[Clip]]:
+    """Decide on all segments of a set.
 
     Args:
         clips: what there is.
-        shortest, longest: the usual range of a piece, in seconds.
-        least: no piece is shorter, in seconds.
+        min_seconds, max_seconds: the usual range of a segment, in seconds.
+        least_seconds: no segment is shorter, in seconds.
         seed: of the order in which short clips are joined.
 
     Returns:
-        ``(pieces, left)``; ``left`` are clips too short to make a piece even together.
+        ``(segments, too_short)``; ``too_short``: clips that make no segment even together.
     """
-    pieces, left = [], []
+    segments, too_short = [], []
     groups = defaultdict(list)
     for clip in clips:
-        if clip.seconds >= shortest:
-            pieces += [make_piece([part]) for part in cut(clip, longest)]
+        if clip.seconds >= min_seconds:
+            segments += [make_segment([part]) for part in cut(clip, max_seconds)]
         else:
             groups[clip.domain, clip.source, clip.licence].append(clip)
     for key in sorted(groups):
         rng = random.Random(f"{seed} {key}")
-        pieces += join(groups[key], shortest, longest, rng)
-    pieces, short = split(pieces, least)
-    # Effects that their source cannot fill a piece with are joined within their package; two
+        segments += join(groups[key], min_seconds, max_seconds, rng)
+    segments, short = split(segments, least_seconds)
+    # Effects that their source cannot fill a segment with are joined within their package; two
     # voices are never joined.
     groups = defaultdict(list)
-    for piece in short:
-        for clip in piece.clips:
+    for segment in short:
+        for clip in segment.clips:
             package, _, _ = clip.path.partition("/")
             group = clip.source if clip.domain == "speech" else package
             groups[clip.domain, group].append(clip)
     for key in sorted(groups):
-        rest = join(groups[key], shortest, longest, random.Random(f"{seed} {key}"))
-        rest, short = split(rest, least)
-        pieces += rest
-        left += [clip for piece in short for clip in piece.clips]
-    return pieces, left
+        rest = join(groups[key], min_seconds, max_seconds, random.Random(f"{seed} {key}"))
+        rest, short = split(rest, least_seconds)
+        segments += rest
+        too_short += [clip for segment in short for clip in segment.clips]
+    return segments, too_short
 
 
-def split(pieces: list[Piece], least: float) -> tuple[list[Piece], list[Piece]]:
-    """Part pieces into those of at least ``least`` seconds and the rest."""
-    long = [piece for piece in pieces if piece.seconds >= least]
-    return long, [piece for piece in pieces if piece.seconds < least]
+def split(segments: list[Segment], least_seconds: float) -> tuple[list[Segment], list[Segment]]:
+    """Part segments into those of at least ``least_seconds`` and the rest."""
+    long = [segment for segment in segments if segment.seconds >= least_seconds]
+    return long, [segment for segment in segments if segment.seconds < least_seconds]
 
 
-def choose(pieces: list[Piece], seconds: float, seed: int) -> list[Piece]:
-    """A random choice of pieces with up to ``seconds`` for each domain."""
+def choose(segments: list[Segment], seconds: float, seed: int) -> list[Segment]:
+    """A random choice of segments with up to ``seconds`` for each domain."""
     chosen = []
     for domain in DOMAINS:
-        mine = sorted((p for p in pieces if p.clips[0].domain == domain), key=lambda p: p.utt)
+        mine = sorted((p for p in segments if p.clips[0].domain == domain), key=lambda p: p.utt)
         random.Random(seed).shuffle(mine)
         total = 0.0
-        for piece in mine:
-            if total + piece.seconds <= seconds:
-                chosen.append(piece)
-                total += piece.seconds
+        for segment in mine:
+            if total + segment.seconds <= seconds:
+                chosen.append(segment)
+                total += segment.seconds
     return chosen
 
 
-def render(piece: Piece, pool: Path) -> np.ndarray:
-    """The samples of a piece: (T,) float32 at 24 kHz.
+def render(segment: Segment, pool: Path) -> np.ndarray:
+    """The samples of a segment: (T,) float32 at 24 kHz.
 
     Raises:
         ValueError: a file is missing or cannot be decoded; the message names it.
     """
     parts = []
-    for index, clip in enumerate(piece.clips):
+    for index, clip in enumerate(segment.clips):
         samples = read_clip(clip, pool)
-        if len(piece.clips) > 1:
+        if len(segment.clips) > 1:
             samples = fade_ends(samples)
         if index:
-            silence = round(piece.gaps[index - 1] * SAMPLING_RATE)
+            silence = round(segment.gaps[index - 1] * SAMPLING_RATE)
             parts.append(np.zeros(silence, np.float32))
         parts.append(samples)
     return limit(np.concatenate(parts))
@@ -197,18 +199,18 @@ def fade_ends(samples: np.ndarray) -> np.ndarray:
     return samples
 
 
-def produce(piece: Piece, pool: Path, audio: Path) -> Utterance | str:
-    """Make a piece unless it is there: its line of the set, or why it cannot be made."""
-    path = audio / f"{piece.utt}.flac"
+def produce(segment: Segment, pool: Path, audio: Path) -> Utterance | str:
+    """Make a segment unless it is there: its line of the set, or why it cannot be made."""
+    path = audio / f"{segment.utt}.flac"
     try:
         num_samples = sf.info(str(path)).frames if path.is_file() else 0
-        num_samples = num_samples or write_flac(path, render(piece, pool))
+        num_samples = num_samples or write_flac(path, render(segment, pool))
     except ValueError as error:
         return str(error)
-    sources = "+".join(sorted({clip.source for clip in piece.clips}))
-    licences = "; ".join(sorted({clip.licence for clip in piece.clips}))
-    domain = piece.clips[0].domain
-    return Utterance(piece.utt, str(path), num_samples, domain, sources, licences)
+    sources = "+".join(sorted({clip.source for clip in segment.clips}))
+    licences = "; ".join(sorted({clip.licence for clip in segment.clips}))
+    domain = segment.clips[0].domain
+    return Utterance(segment.utt, str(path), num_samples, domain, sources, licences)
 
 
 def format_set(args: argparse.Namespace) -> None:
@@ -220,30 +222,30 @@ def format_set(args: argparse.Namespace) -> None:
         )
     clips = read_clips(args.clips)
     if args.as_is:
-        pieces, left = [make_piece([clip]) for clip in clips], []
+        segments, too_short = [make_segment([clip]) for clip in clips], []
     else:
-        pieces, left = plan(
+        segments, too_short = plan(
             clips, args.min_seconds, args.max_seconds, args.least_seconds, args.seed
         )
     if args.domain_seconds:
-        pieces = choose(pieces, args.domain_seconds, args.seed)
-    if not pieces:
-        raise CorpusError(f"{args.clips}: no clips to make pieces of")
+        segments = choose(segments, args.domain_seconds, args.seed)
+    if not segments:
+        raise CorpusError(f"{args.clips}: no clips to make segments of")
     audio = args.folder.resolve() / "audio"
     work = partial(produce, pool=args.pool, audio=audio)
-    results = list(run_jobs(work, pieces, args.nj, f"format {args.folder.name}"))
+    results = list(run_jobs(work, segments, args.nj, f"format {args.folder.name}"))
     done = [r for r in results if isinstance(r, Utterance)]
     skipped = [tuple(r.split("\t", 1)) for r in results if isinstance(r, str)]
-    skipped += [(clip.path, "too short for a piece") for clip in left]
+    skipped += [(clip.path, "too short for a segment") for clip in too_short]
     if not done:
-        raise CorpusError(f"{args.clips}: no piece could be made; first: {skipped[0]}")
+        raise CorpusError(f"{args.clips}: no segment could be made; first: {skipped[0]}")
     write_table(args.folder / "skipped.tsv", ("path", "reason"), skipped)
     write_set(args.folder, done)
     for domain in DOMAINS:
         mine = [u.num_samples for u in done if u.domain == domain]
         if mine:
             hours = sum(mine) / SAMPLING_RATE / 3600
-            print(f"{args.folder.name}: {domain}: {len(mine)} pieces, {hours:.3f} h")
+            print(f"{args.folder.name}: {domain}: {len(mine)} segments, {hours:.3f} h")
     for reason, count in Counter(why.split(":")[0] for _, why in skipped).most_common():
         print(f"{args.folder.name}: skipped {count}: {reason}")
 
@@ -256,7 +258,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("clips", type=Path, help="the list made by open_corpus.py")
     parser.add_argument("folder", type=Path, help="the set to make, e.g. dump/raw/train")
     parser.add_argument("--pool", type=Path, default=Path("downloads/pool"))
-    parser.add_argument("--as_is", action="store_true", help="one piece a clip, of any length")
+    parser.add_argument("--as_is", action="store_true", help="one segment a clip, of any length")
     parser.add_argument("--min_seconds", type=float, default=4.0)
     parser.add_argument("--max_seconds", type=float, default=10.0)
     parser.add_argument(

@@ -4,7 +4,7 @@
     format_wav_scp.py --wav_scp data/x/wav.scp [--segments data/x/segments] KEYS OUT
 
 KEYS names the utterances to do, a line each (the rest of a line is not looked at). Files that are
-24 kHz mono FLAC already are listed where they lie. A piece is named after its recording, that
+24 kHz mono FLAC already are listed where they lie. A segment is named after its recording, that
 file's size and time of change, and the segment: what is there already is kept, and what belongs to
 another state of the recording is never taken for it. Writes wav.scp, utt2num_samples and
 skipped.tsv (missing, unreadable, empty) to OUT; the audio to --audio.
@@ -46,13 +46,13 @@ def read_segments(path: Path) -> dict[str, tuple[str, float, float]]:
     return segments
 
 
-def piece_path(audio: Path, utt: str, entry: str, begin: float, end: float) -> Path:
-    """Where the piece of an utterance lies, by what it is made from."""
-    told = [entry, repr(begin), repr(end), str(SAMPLING_RATE)]
+def segment_path(audio: Path, utt: str, entry: str, begin: float, end: float) -> Path:
+    """Where the segment of an utterance lies, by what it is made from."""
+    content = [entry, repr(begin), repr(end), str(SAMPLING_RATE)]
     if not is_pipe(entry) and Path(entry).is_file():
         state = Path(entry).stat()
-        told += [str(state.st_size), str(state.st_mtime_ns)]
-    digest = hashlib.sha256("\t".join(told).encode()).hexdigest()[:12]
+        content += [str(state.st_size), str(state.st_mtime_ns)]
+    digest = hashlib.sha256("\t".join(content).encode()).hexdigest()[:12]
     return audio / digest[:2] / f"{utt.replace('/', '_')}.{digest}.flac"
 
 
@@ -66,17 +66,17 @@ def is_formatted(file: sf.SoundFile) -> bool:
     )
 
 
-def read_stretch(file: sf.SoundFile, begin: float, end: float) -> np.ndarray:
-    """A stretch of an open file, its channels averaged: (T,) float32 at the file's rate."""
+def read_segment(file: sf.SoundFile, begin: float, end: float) -> np.ndarray:
+    """A segment of an open file, its channels averaged: (T,) float32 at the file's rate."""
     rate = file.samplerate
     count = -1 if end < 0 else round(end * rate) - round(begin * rate)
     return read_mono(file, min(round(begin * rate), file.frames), count)
 
 
 def produce(job: tuple[str, str, float, float], audio: Path) -> tuple[str, str, int] | str:
-    """Make the piece of one utterance unless it is there: (utt, path, samples) or why not."""
+    """Make the segment of one utterance unless it is there: (utt, path, samples) or why not."""
     utt, entry, begin, end = job
-    path = piece_path(audio, utt, entry, begin, end)
+    path = segment_path(audio, utt, entry, begin, end)
     try:
         if path.is_file():
             return utt, str(path), sf.info(str(path)).frames
@@ -84,7 +84,7 @@ def produce(job: tuple[str, str, float, float], audio: Path) -> tuple[str, str, 
             whole = begin == 0 and end < 0 and not is_pipe(entry)
             if whole and is_formatted(file) and file.frames:
                 return utt, str(Path(entry).absolute()), file.frames
-            samples = read_stretch(file, begin, end)
+            samples = read_segment(file, begin, end)
             samples = limit(resample(samples, file.samplerate))
             return utt, str(path), write_flac(path, samples)
     except ValueError as error:

@@ -4,8 +4,8 @@
     merge_format.py --data data/x --out dump/raw/org/x PART...
 
 Tables of the data folder whose names begin with utt2 come along, for the utterances that are
-there. Pieces in OUT/audio that no utterance needs any longer are removed. Ends with an error when
-nothing could be formatted.
+there. Segments in OUT/audio that no utterance needs any longer are removed. Ends with an error
+when nothing could be formatted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def copy_tables(source: Path, folder: Path, utts: list[str]) -> None:
 
 
 def remove_orphans(audio: Path, wavs: dict[str, str]) -> None:
-    """Remove the pieces that no utterance needs any longer."""
+    """Remove the segments that no utterance needs any longer."""
     needed = set(wavs.values())
     for path in audio.glob("*/*.flac"):
         if str(path) not in needed:

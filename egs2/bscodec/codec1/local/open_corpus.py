@@ -4,7 +4,7 @@
     open_corpus.py --download --debs downloads/debs --pool downloads/pool --data data
 
 Three steps, each of which takes up where it was cut off: download the packages with apt (only
-when asked with --download), unpack them with dpkg, and read every file once to write one list
+with --download), unpack them with dpkg, and read every file once to write one list
 of clips a set: data/{train,valid,test_speech,test_sound,test_music}/clips.tsv. What cannot be
 used is listed with its reason in data/skipped.tsv.
 """
@@ -145,7 +145,7 @@ def unpack_cat(cat: Path, folder: Path) -> int:
     """Write the entries of an OpenTTD sound container as ``00.wav``, ``01.wav``, ...
 
     The file opens with pairs of little-endian uint32 (offset with a flag in bit 31, length); the
-    first offset tells the number of pairs. An entry is one byte of name length, the name, and a
+    first offset gives the number of pairs. An entry is one byte of name length, the name, and a
     RIFF WAVE.
 
     Returns:
@@ -164,7 +164,7 @@ def unpack_cat(cat: Path, folder: Path) -> int:
         offset &= 0x7FFFFFFF
         riff = offset + 1 + data[offset] if offset < len(data) else offset
         if data[riff : riff + 4] != b"RIFF" or riff + 8 > len(data):
-            continue  # the listing step will miss it and say so
+            continue  # the listing step will report it missing
         size = 8 + struct.unpack_from("<I", data, riff + 4)[0]
         (folder / f"{index:02d}.wav").write_bytes(data[riff : riff + size])
         written += 1
@@ -196,7 +196,7 @@ def plan_clips(files: list[dict], tests: list[dict], pool: Path, voices: float, 
             sets[row["split"]].append(make_clip(row, path, pool, "0"))
     for row in tests:
         sets[f"test_{row['domain']}"].append(make_clip(row, row["path"], pool, row["start"]))
-    sets["train"], dropped = cap_voices(sets["train"], voices, seed)
+    sets["train"], dropped = balance_speakers(sets["train"], voices, seed)
     skipped += [(clip.path, "left out: enough Hedgewars voices") for clip in dropped]
     return sets, skipped
 
@@ -222,8 +222,8 @@ def has_song(path: str, files: list[dict]) -> bool:
     return any(f"{row['package']}/{row['path']}" == song for row in files)
 
 
-def cap_voices(clips: list[Clip], share: float, seed: int) -> tuple[list[Clip], list[Clip]]:
-    """Keep at most ``share`` of the speech time to Hedgewars voices: (kept, dropped)."""
+def balance_speakers(clips: list[Clip], share: float, seed: int) -> tuple[list[Clip], list[Clip]]:
+    """Keep at max_jobs ``share`` of the speech time to Hedgewars voices: (kept, dropped)."""
     speech = [c for c in clips if c.domain == "speech"]
     voices = [c for c in speech if c.source.startswith(VOICES)]
     others = sum(c.seconds for c in speech) - sum(c.seconds for c in voices)
@@ -299,7 +299,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def prepare(args: argparse.Namespace) -> None:
-    """Download if asked to, unpack and list."""
+    """With --download, download, unpack and list."""
     if not 0.0 <= args.voices_share < 1.0:
         raise CorpusError(f"--voices_share {args.voices_share}: expected 0 <= share < 1")
     files, tests = take_packages(*read_manifest(args.manifest), args.packages)

@@ -3,11 +3,11 @@
 
     paper_corpora.py --libritts DIR --fsd50k DIR --musdb18 DIR --data data
 
-Those that are not given are left out. Speech, sound and music are combined into data/train_all and
-data/dev_sub; data/test_{speech,sound,music} are the corpora's own test parts. Validation takes the
-corpora's own parts where there are any (LibriTTS dev-clean, ESC-50 fold 4), else a seeded share of
-the training folders' files (of MUSDB18: of its songs). A corpus with a missing part is refused;
-unreadable files are skipped, listed in data/skipped.tsv.
+Those that are not given are left out. Speech, sound and music are combined into data/train_all
+and data/dev_sub; data/test_{speech,sound,music} are the corpora's own test parts. Validation takes
+the corpora's own parts where there are any (LibriTTS dev-clean, ESC-50 fold 4), else a seeded
+share of the training folders' files (of MUSDB18: of its songs). A corpus with a missing part is
+refused; unreadable files are skipped, listed in data/skipped.tsv.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from audio_folders import (
     Sets,
     Skipped,
     Source,
-    deal,
     examine_all,
     find_audio,
     name_of,
+    split_groups,
     write_sets,
 )
 from corpus_sets import CorpusError, run_script
@@ -76,7 +76,7 @@ def musdb18(root: Path, share: float, seed: int) -> Parts:
 
 def hold_out(train: list[Path], test: list[Path], share: float, seed: int) -> Parts:
     """Take a share of the training files, one at least, for validation."""
-    parts = deal([[path] for path in train], share, 0.0, str(seed))
+    parts = split_groups([[path] for path in train], share, 0.0, str(seed))
     return {"train": parts["train"] + parts["test"], "valid": parts["valid"], "test": test}
 
 

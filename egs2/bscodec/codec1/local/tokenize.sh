@@ -19,7 +19,7 @@ help_message="Usage: local/tokenize.sh [options] MODEL IN OUT
 . ./path.sh
 . ./cmd.sh
 
-[ $# -eq 3 ] || die "expected MODEL IN OUT; --help tells more"
+[ $# -eq 3 ] || die "expected MODEL IN OUT; see --help"
 model=$1
 in=$2
 out=$3

@@ -57,7 +57,7 @@ def upload(archive: Path, repository: str) -> str:
         try:
             address = api.create_repo(repository, exist_ok=True)
             api.upload_folder(repo_id=repository, folder_path=folder)
-        except Exception as error:  # the hub's, the network's: many kinds, told alike
+        except Exception as error:  # the hub's, the network's: many kinds, reported alike
             reason = " ".join(str(error).split())
             raise UploadError(f"{repository}: upload failed: {reason}") from None
     return str(address)

@@ -135,7 +135,7 @@ score_sets() {
     rm -rf "${table}"
     if python3 -m espnet2.bin.bscodec score --merge "${scored[@]}" --outdir "${table}" --no-report; then
         log "the table is in ${table}/summary.md; more in ${codec_exp}/${inference_tag}/*/scores"
-    else # sets that share recordings
+    else # sets that share utterances
         log "WARNING: no table of all test sets; each has its own, ${codec_exp}/${inference_tag}/*/scores"
     fi
 }

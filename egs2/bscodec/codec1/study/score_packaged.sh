@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Code the test sets of the open corpus with a model and score it beside Opus: the model card's
 # table. Needs opusenc, the extra [score] and, as its third argument, the folder of
-# test_{speech,sound,music}/audio: downloads/open_corpus/pieces after `local/data.sh --corpus open`.
+# test_{speech,sound,music}/audio: downloads/open_corpus/segments after `local/data.sh --corpus open`.
 set -euo pipefail
 . ./path.sh
 

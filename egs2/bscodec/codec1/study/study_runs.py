@@ -54,7 +54,7 @@ class Run:
 
     @property
     def curve(self) -> list[tuple[int, float]]:
-        """(update, loss in training) of every stretch of the log, at its end."""
+        """(update, loss in training) of every interval of the log, at its end."""
         return [(int(update), float(loss)) for update, _, loss in PROGRESS.findall(self.log)]
 
     @property

@@ -3,8 +3,8 @@
 
     summarise_corpus.py --data data --dump dump/raw --output dump/raw/summary.tsv
 
-A row of status "used" counts the pieces and hours of one source under one licence in one set; a
-row of status "skipped: <reason>" counts the files (of a list) or pieces (of a set) left out.
+A row of status "used" counts the segments and hours of one source under one licence in one set; a
+row of status "skipped: <reason>" counts the files (of a list) or segments (of a set) left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from corpus_audio import SAMPLING_RATE
 from corpus_sets import CorpusError, read_set, read_table, run_script, write_table
 
-COLUMNS = ("set", "status", "domain", "source", "licence", "pieces", "hours")
+COLUMNS = ("set", "status", "domain", "source", "licence", "segments", "hours")
 
 
 def used(folder: Path) -> list[tuple]:
@@ -46,18 +46,18 @@ def skipped(table: Path, name: str) -> list[tuple]:
 
 
 def print_domains(rows: list[tuple]) -> None:
-    """Print pieces and hours by set and domain, and every skip."""
+    """Print segments and hours by set and domain, and every skip."""
     totals = defaultdict(lambda: [0, 0.0])
-    for name, status, domain, _, _, pieces, hours in rows:
+    for name, status, domain, _, _, segments, hours in rows:
         if status == "used":
-            totals[name, domain][0] += pieces
+            totals[name, domain][0] += segments
             totals[name, domain][1] += float(hours)
-    print(f"{'set':<14}{'domain':<9}{'pieces':>7}{'hours':>9}")
-    for (name, domain), (pieces, hours) in totals.items():
-        print(f"{name:<14}{domain:<9}{pieces:>7}{hours:>9.3f}")
-    for name, status, *_, pieces, _ in rows:
+    print(f"{'set':<14}{'domain':<9}{'segments':>9}{'hours':>9}")
+    for (name, domain), (segments, hours) in totals.items():
+        print(f"{name:<14}{domain:<9}{segments:>9}{hours:>9.3f}")
+    for name, status, *_, segments, _ in rows:
         if status != "used":
-            print(f"{name}: {pieces} {status}")
+            print(f"{name}: {segments} {status}")
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -29,7 +29,7 @@ words() {
     mapfile -d '' -t "$1" < <(xargs -r printf '%s\0' <<<"$2")
 }
 
-# split_list FILE N PREFIX SUFFIX: deal the lines out to PREFIX1SUFFIX ... PREFIXnSUFFIX.
+# split_list FILE N PREFIX SUFFIX: split the lines round-robin into PREFIX1SUFFIX ... PREFIXnSUFFIX.
 split_list() {
     mkdir -p "$(dirname "$3")"
     awk -v n="$2" -v prefix="$3" -v suffix="$4" \

@@ -26,7 +26,7 @@ _ENDED = re.compile(r"# ended .*, status (-?\d+)\n?")
 
 
 class JobError(Exception):
-    """A wrong call or failed jobs, told in one line."""
+    """A wrong call or failed jobs, reported in one line."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def report(jobs: Jobs, failed: dict[int, str]) -> None:
 
 
 def main(run, argv: list[str]) -> int:
-    """Parse, run, and tell an error in one line; returns the exit status."""
+    """Parse, run, and print an error in one line; returns the exit status."""
     try:
         run(parse(argv))
     except JobError as error:

@@ -42,8 +42,8 @@ def sbatch_options(jobs: Jobs) -> list[str]:
     result += [f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1"]
     result.append(f"--cpus-per-task={positive(options, 'num_threads', 1)}")
     if jobs.name:
-        most = f"%{positive(options, 'max_jobs_run', 1)}" if "max_jobs_run" in options else ""
-        result.append(f"--array={jobs.first}-{jobs.last}{most}")
+        max_jobs = f"%{positive(options, 'max_jobs_run', 1)}" if "max_jobs_run" in options else ""
+        result.append(f"--array={jobs.first}-{jobs.last}{max_jobs}")
     return result
 
 

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     from espnet2.gan_codec.bscodec.codec import Codec
     from espnet2.gan_codec.bscodec.demo import results
-    from espnet2.gan_codec.bscodec.demo.facts import ModelFacts, RunFacts
+    from espnet2.gan_codec.bscodec.demo.info import ModelInfo, RunInfo
     from espnet2.gan_codec.bscodec.demo.report import build_report
     from espnet2.gan_codec.bscodec.demo.run import RUNS, code_clip
     from espnet2.gan_codec.scoring.metrics.mel_distance import MelDistance
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
     rows = [c.result for c in coded]
     domains = results.pool_domains(rows)
-    model, facts = ModelFacts.of(codec), RunFacts.of(codec, _command_line(args))
+    model, facts = ModelInfo.of(codec), RunInfo.of(codec, _command_line(args))
     facts_by_name: dict[str, object] = {
         "model": dataclasses.asdict(model),
         "run": dataclasses.asdict(facts),

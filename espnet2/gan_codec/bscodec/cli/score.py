@@ -8,7 +8,7 @@ from espnet2.gan_codec.bscodec.cli.jobs import UsageError, print_line, print_not
 
 HELP = "score decoded audio against the original, with the metrics of the paper"
 DESCRIPTION = """
-Compare decoded recordings with their originals and write DIR/utterances.tsv, summary.json,
+Compare decoded utterances with their originals and write DIR/utterances.tsv, summary.json,
 summary.md and report.html. A run that was cut off, or is asked for more, goes on where it was.
 """
 EPILOG = """
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--domain",
         default="auto",
         choices=("speech", "sound", "music", "auto"),
-        help="which metrics there are; auto: what the names of recordings or of REF say",
+        help="which metrics there are; auto: what the names of utterances or of REF say",
     )
     parser.add_argument("--outdir", required=True, type=Path, metavar="DIR")
     parser.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: 1)")

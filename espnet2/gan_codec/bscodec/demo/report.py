@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from espnet2.gan_codec.bscodec.demo.facts import ModelFacts, RunFacts
-from espnet2.gan_codec.bscodec.demo.results import COLUMNS, Result, cells
-from espnet2.gan_codec.bscodec.demo.run import RUNS, Coded
+from espnet2.gan_codec.bscodec.demo.info import ModelInfo, RunInfo
+from espnet2.gan_codec.bscodec.demo.results import COLUMNS, DomainResult, cells
+from espnet2.gan_codec.bscodec.demo.run import RUNS, CodedClip
 from espnet2.gan_codec.bscodec.format.pictures import MAX_COLUMNS, RANGE_DB
 from espnet2.gan_codec.scoring.report.original_decoded import Mark, Side, axis_marks, draw_sides
 from espnet2.gan_codec.scoring.report.templates import load_template
@@ -18,13 +18,13 @@ TEMPLATE = Path(__file__).with_name("template.html")
 class Panel:
     """A clip with both sides and the axes that they share."""
 
-    coded: Coded
+    coded: CodedClip
     sides: tuple[Side, Side]
     seconds: list[Mark]
 
 
 def build_report(
-    coded: Sequence[Coded], domains: Sequence[Result], model: ModelFacts, run: RunFacts
+    coded: Sequence[CodedClip], domains: Sequence[DomainResult], model: ModelInfo, run: RunInfo
 ) -> str:
     """Return the page as text.
 
@@ -51,14 +51,14 @@ def build_report(
     )
 
 
-def draw(coded: Coded) -> Panel:
+def draw(coded: CodedClip) -> Panel:
     """Draw and encode both sides of a clip."""
     sides = draw_sides(coded.original, coded.decoded, coded.sampling_rate)
     return Panel(coded, sides, axis_marks(coded.result.seconds))
 
 
 def _groups(
-    clips: Sequence[Result], domains: Sequence[Result]
-) -> list[tuple[Result, list[Result]]]:
+    clips: Sequence[DomainResult], domains: Sequence[DomainResult]
+) -> list[tuple[DomainResult, list[DomainResult]]]:
     """Put every domain's row together with the rows of its clips; ``all`` has none of its own."""
     return [(domain, [r for r in clips if r.domain == domain.name]) for domain in domains]

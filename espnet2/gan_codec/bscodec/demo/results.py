@@ -9,7 +9,7 @@ from statistics import fmean
 
 
 @dataclass(frozen=True)
-class Result:
+class DomainResult:
     """What came of one clip, or of several taken together.
 
     Attributes:
@@ -55,9 +55,9 @@ class Result:
         return self.seconds / self.decode_seconds
 
 
-def pool(name: str, results: Sequence[Result]) -> Result:
+def pool(name: str, results: Sequence[DomainResult]) -> DomainResult:
     """Take results of clips together: times and sizes add up, distances are averaged."""
-    return Result(
+    return DomainResult(
         name=name,
         domain=name,
         clips=len(results),
@@ -72,7 +72,7 @@ def pool(name: str, results: Sequence[Result]) -> Result:
     )
 
 
-def pool_domains(results: Sequence[Result]) -> list[Result]:
+def pool_domains(results: Sequence[DomainResult]) -> list[DomainResult]:
     """Return one row a domain, in the order in which they come, and a last one for all."""
     domains = dict.fromkeys(result.domain for result in results)
     rows = [pool(d, [r for r in results if r.domain == d]) for d in domains]
@@ -91,12 +91,12 @@ COLUMNS = {
 }
 
 
-def cells(result: Result) -> list[str]:
+def cells(result: DomainResult) -> list[str]:
     """Return the texts of a row, the name first."""
     return [result.name, *(text(result) for _, text in COLUMNS.values())]
 
 
-def text_table(clips: Sequence[Result], domains: Sequence[Result]) -> str:
+def text_table(clips: Sequence[DomainResult], domains: Sequence[DomainResult]) -> str:
     """Return an aligned table for a terminal: a head, the clips, a rule, the domains."""
     head = ["clip", *(heading for heading, _ in COLUMNS.values())]
     upper, lower = [cells(r) for r in clips], [cells(r) for r in domains]
@@ -112,7 +112,7 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> Iterable[str]:
     yield from (text.rjust(width) for text, width in numbers)
 
 
-def as_record(result: Result) -> dict[str, object]:
+def as_record(result: DomainResult) -> dict[str, object]:
     """Return every number of a row under its name, unrounded; distances as ``<name>_distance``."""
     record = asdict(result)
     distances = record.pop("distances")
@@ -124,7 +124,7 @@ def as_record(result: Result) -> dict[str, object]:
     }
 
 
-def to_tsv(clips: Sequence[Result], domains: Sequence[Result]) -> str:
+def to_tsv(clips: Sequence[DomainResult], domains: Sequence[DomainResult]) -> str:
     """Return a table with a head; its first column says ``clip`` or ``domain``."""
     records = [{"row": "clip", **as_record(r)} for r in clips]
     records += [{"row": "domain", **as_record(r)} for r in domains]
@@ -135,7 +135,9 @@ def to_tsv(clips: Sequence[Result], domains: Sequence[Result]) -> str:
     return text.getvalue()
 
 
-def to_json(clips: Sequence[Result], domains: Sequence[Result], facts: dict[str, object]) -> str:
+def to_json(
+    clips: Sequence[DomainResult], domains: Sequence[DomainResult], facts: dict[str, object]
+) -> str:
     """Return the same rows and the facts about the model and the run."""
     contents = {
         **facts,

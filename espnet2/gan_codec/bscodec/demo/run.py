@@ -10,7 +10,7 @@ import numpy as np
 
 from espnet2.gan_codec.bscodec.codec import Codec
 from espnet2.gan_codec.bscodec.demo.clips import Clip
-from espnet2.gan_codec.bscodec.demo.results import Result
+from espnet2.gan_codec.bscodec.demo.results import DomainResult
 from espnet2.gan_codec.bscodec.format.audio import AudioReader
 from espnet2.gan_codec.scoring.metrics.metric import Metric
 from espnet2.gan_codec.scoring.pairs import score_pair
@@ -21,7 +21,7 @@ RUNS = 3  # of which the median time counts
 
 
 @dataclass(frozen=True)
-class Coded:
+class CodedClip:
     """A clip before and after, and what was measured.
 
     Attributes:
@@ -31,13 +31,13 @@ class Coded:
     """
 
     clip: Clip
-    result: Result
+    result: DomainResult
     original: np.ndarray
     decoded: np.ndarray
     sampling_rate: int
 
 
-def code_clip(codec: Codec, clip: Clip, out: Path, metrics: list[Metric]) -> Coded:
+def code_clip(codec: Codec, clip: Clip, out: Path, metrics: list[Metric]) -> CodedClip:
     """Encode and decode ``clip`` through files below ``out``, and score it.
 
     Writes ``out/encoded/NAME.bsc`` and ``out/decoded/NAME.wav``. Each way is gone RUNS times
@@ -55,7 +55,7 @@ def code_clip(codec: Codec, clip: Clip, out: Path, metrics: list[Metric]) -> Cod
     codec.decode_file(encoded, decoded)
     decode_seconds = _median_time(lambda: codec.decode_file(encoded, decoded))
     before, after = (_read(path, codec.sampling_rate) for path in (clip.path, decoded))
-    result = Result(
+    result = DomainResult(
         name=clip.name,
         domain=clip.domain,
         clips=1,
@@ -66,7 +66,7 @@ def code_clip(codec: Codec, clip: Clip, out: Path, metrics: list[Metric]) -> Cod
         encode_seconds=encode_seconds,
         decode_seconds=decode_seconds,
     )
-    return Coded(clip, result, before, after, codec.sampling_rate)
+    return CodedClip(clip, result, before, after, codec.sampling_rate)
 
 
 def _median_time(action: Callable[[], object]) -> float:

@@ -16,7 +16,7 @@ import torch
 
 State = dict[str, torch.Tensor | int | float | bool | None]
 
-UNKNOWN = 1 << 62  # inputs, where only the end of the signal tells
+UNKNOWN = 1 << 62  # inputs, known only at the end of the signal
 
 
 class Stream(ABC):

@@ -35,6 +35,6 @@ class DNSMOS:
         )
 
     def __call__(self, reference: np.ndarray, decoded: np.ndarray) -> float:
-        """Judge ``decoded`` (T,)."""
+        """Score ``decoded`` (T,)."""
         audio = np.clip(decoded, -1, 1)
         return float(self._model(audio, self.sampling_rate, False)["ovrl_mos"])

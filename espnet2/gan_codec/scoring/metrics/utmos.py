@@ -63,7 +63,7 @@ class UTMOS:
             socket.setdefaulttimeout(patience)
 
     def __call__(self, reference: np.ndarray, decoded: np.ndarray) -> float:
-        """Judge ``decoded`` (T,). Raises ScoringError below 0.1 s."""
+        """Score ``decoded`` (T,). Raises ScoringError below 0.1 s."""
         import torch
 
         if len(decoded) < MIN_SAMPLES:

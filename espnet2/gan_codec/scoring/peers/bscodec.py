@@ -9,7 +9,7 @@ import soxr
 
 from espnet2.gan_codec.scoring.metrics.metric import UnavailableError
 from espnet2.gan_codec.scoring.peers.neural import write_decoded
-from espnet2.gan_codec.scoring.peers.peer import Coded
+from espnet2.gan_codec.scoring.peers.peer import CodedClip
 
 
 class BSCodec:
@@ -33,7 +33,7 @@ class BSCodec:
         self.name = Path(model).stem
         self.setting = f"bscodec {self._codec.fingerprint}"
 
-    def code(self, audio: np.ndarray, sampling_rate: int, target: Path) -> Coded:
+    def code(self, audio: np.ndarray, sampling_rate: int, target: Path) -> CodedClip:
         """As ``Peer.code``, resampled to the model's rate and back, which takes no time here."""
         rate = self._codec.sampling_rate
         x = soxr.resample(audio, sampling_rate, rate)
@@ -45,4 +45,4 @@ class BSCodec:
         write_decoded(target, soxr.resample(y, rate, sampling_rate), len(audio), sampling_rate)
         bits_per_frame = sum(math.ceil(math.log2(size)) for size in encoded.codebook_sizes)
         bits = encoded.num_frames * bits_per_frame
-        return Coded(bits, between - begin, end - between, encoded.dumps())
+        return CodedClip(bits, between - begin, end - between, encoded.dumps())

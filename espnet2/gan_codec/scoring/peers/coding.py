@@ -14,9 +14,9 @@ from tqdm import tqdm
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.format.audio import AudioReader, downmix
 from espnet2.gan_codec.scoring.codes import read_codes
-from espnet2.gan_codec.scoring.inputs import read_recordings
+from espnet2.gan_codec.scoring.inputs import read_utterances
 from espnet2.gan_codec.scoring.metrics.metric import ScoringError, UnavailableError
-from espnet2.gan_codec.scoring.peers.peer import Coded, Peer
+from espnet2.gan_codec.scoring.peers.peer import CodedClip, Peer
 from espnet2.gan_codec.scoring.summary import CodingStats
 
 KINDS = {"opus": "opus:Opus", "encodec": "encodec:EnCodec", "dac": "dac:DAC"}
@@ -65,7 +65,7 @@ def code_all(
     Args:
         texts: as for :func:`make_peer`.
         jobs: how many utterances are coded at a time.
-        log: is told of peers and utterances that are left out, in a line each.
+        log: receives a line for each peer and utterance left out.
 
     Returns:
         Folder and cost of each peer, by its name.
@@ -81,7 +81,7 @@ def code_all(
         raise ScoringError(f"--peer: two peers are called {twice[0]}")
     if not peers:
         return {}
-    recordings = read_recordings(reference)
+    utterances = read_utterances(reference)
     systems = {}
     for peer in peers:
         folder, cost = outdir / FOLDER / peer.name, CodingStats()
@@ -95,9 +95,9 @@ def code_all(
 
         with (
             ThreadPoolExecutor(jobs) as pool,
-            tqdm(total=len(recordings), unit="file", desc=peer.name, disable=None) as bar,
+            tqdm(total=len(utterances), unit="file", desc=peer.name, disable=None) as bar,
         ):
-            for name, coded in pool.map(code, recordings.items()):
+            for name, coded in pool.map(code, utterances.items()):
                 bar.update()
                 if coded is not None:
                     cost.bits[name] = coded.bits
@@ -120,15 +120,15 @@ def _beside(folder: Path, name: str) -> Path:
     return _target(folder, name).with_suffix(".bsc")
 
 
-def _code_one(peer: Peer, source: Path, target: Path) -> Coded:
-    """Code a utterance, or return what is known of it if that has been done."""
+def _code_one(peer: Peer, source: Path, target: Path) -> CodedClip:
+    """Code an utterance, or return what is known of it if that has been done."""
     record = target.with_name(f"{target.name}.json")
     stat = source.stat()
     stamp = [os.path.abspath(source), stat.st_size, stat.st_mtime_ns, peer.setting]
     try:
         known = json.loads(record.read_text(encoding="utf-8"))
         if known["of"] == stamp and target.is_file():
-            return Coded(**known["coded"])
+            return CodedClip(**known["coded"])
     except (OSError, ValueError, TypeError, KeyError):
         pass
     with AudioReader(source) as reader:

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from espnet2.gan_codec.scoring.peers.peer import Coded
+from espnet2.gan_codec.scoring.peers.peer import CodedClip
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,7 @@ class NeuralPeer:
     def decode(self, codes: "torch.Tensor") -> "torch.Tensor":
         raise NotImplementedError
 
-    def code(self, audio: np.ndarray, sampling_rate: int, target: Path) -> Coded:
+    def code(self, audio: np.ndarray, sampling_rate: int, target: Path) -> CodedClip:
         """As ``Peer.code``, resampled to 24 kHz and back; the times are the networks' alone."""
         import torch
 
@@ -48,7 +48,7 @@ class NeuralPeer:
             end = time.perf_counter()
         y = soxr.resample(y.flatten().numpy()[: x.shape[-1]], RATE, sampling_rate)
         write_decoded(target, y, len(audio), sampling_rate)
-        return Coded(CODEBOOK_BITS * codes.numel(), between - begin, end - between)
+        return CodedClip(CODEBOOK_BITS * codes.numel(), between - begin, end - between)
 
 
 def write_decoded(target: Path, decoded: np.ndarray, length: int, sampling_rate: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from espnet2.gan_codec.scoring.metrics.metric import ScoringError, UnavailableError
-from espnet2.gan_codec.scoring.peers.peer import Coded
+from espnet2.gan_codec.scoring.peers.peer import CodedClip
 
 PROGRAMS = ("opusenc", "opusdec")
 RATES = (6, 256)  # kbit/s of one channel that opusenc takes
@@ -38,7 +38,7 @@ class Opus:
         version = _run([PROGRAMS[0], "--version"]).splitlines()
         self.setting = version[0] if version else PROGRAMS[0]
 
-    def code(self, audio: np.ndarray, sampling_rate: int, target: Path) -> Coded:
+    def code(self, audio: np.ndarray, sampling_rate: int, target: Path) -> CodedClip:
         """As ``Peer.code``; the times include the start of the programs."""
         with tempfile.TemporaryDirectory() as folder:
             original, coded = Path(folder, "original.wav"), Path(folder, "coded.opus")
@@ -54,7 +54,7 @@ class Opus:
             samples, _ = soundfile.read(decoded, dtype="float32", always_2d=True)
             soundfile.write(target, samples[: len(audio), 0], sampling_rate, format="WAV")
             bits = 8 * sum(list(packet_sizes(coded.read_bytes()))[_HEADER_PACKETS:])
-        return Coded(bits, between - begin, end - between)
+        return CodedClip(bits, between - begin, end - between)
 
 
 def packet_sizes(ogg: bytes) -> Iterator[int]:

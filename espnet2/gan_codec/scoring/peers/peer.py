@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Coded:
+class CodedClip:
     """What coding one utterance took.
 
     Attributes:
@@ -37,7 +37,7 @@ class Peer(Protocol):
     name: str
     setting: str
 
-    def code(self, audio: np.ndarray, sampling_rate: int, target: Path) -> Coded:
+    def code(self, audio: np.ndarray, sampling_rate: int, target: Path) -> CodedClip:
         """Encode and decode (T,) float32, and write the WAV file ``target`` of as many samples.
 
         Raises:

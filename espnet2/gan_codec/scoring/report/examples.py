@@ -17,7 +17,7 @@ from espnet2.gan_codec.scoring.result import Result
 from espnet2.gan_codec.scoring.workers import read_pair
 
 WORST = 10
-MAX_SECONDS = 6.0  # of a utterance that the page carries
+MAX_SECONDS = 6.0  # of an utterance that the page carries
 # The first of these that all utterances of a system have: defined alike in every domain.
 RANKING = ("mel", "STFT", "SI-SDR")
 
@@ -29,7 +29,7 @@ class Example:
     Attributes:
         begin: of the excerpt, in seconds; None where it is the whole utterance.
         kilohertz, seconds: marks on the axes.
-        edges: of the bands whose energies are told.
+        edges: of the bands whose energies are listed.
     """
 
     result: Result
@@ -86,7 +86,7 @@ def _example(result: Result) -> Example:
 
 
 def _most_different(original: np.ndarray, decoded: np.ndarray, length: int) -> int:
-    """Return where the stretch of ``length`` samples begins that holds most of the difference."""
+    """Return where the segment of ``length`` samples begins that holds most of the difference."""
     squares = np.square((decoded - original).astype(np.float64))
     total = np.concatenate([[0.0], np.cumsum(squares)])
     return int(np.argmax(total[length:] - total[:-length]))

@@ -1,4 +1,4 @@
-"""The two sides of a utterance, original and decoded, drawn alike and ready to be heard."""
+"""The two sides of an utterance, original and decoded, drawn alike and ready to be heard."""
 
 import io
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two sides of a utterance: addresses that are their contents, and a path."""
+    """One of the two sides of an utterance: addresses that are their contents, and a path."""
 
     name: str
     audio: str

@@ -40,7 +40,7 @@ def build_report(
     further, speeds = comparison(systems, paper=False), costs(systems)
     return load_template(TEMPLATE).render(
         systems=systems,
-        recordings=len({o.task.name for o in results}),
+        utterances=len({o.task.name for o in results}),
         tables=[
             ("", comparison(systems, paper=True)),
             *([("Further metrics", further)] if len(further.head) > 1 else []),

@@ -1,4 +1,4 @@
-// Every pair of recordings as a point between two metrics that can be chosen.
+// Every pair of utterances as a point between two metrics that can be chosen.
 "use strict";
 
 {
@@ -25,7 +25,7 @@
       (p) => (!domain.value || p.d === domain.value) && p.v[i] !== null && p.v[j] !== null);
     svg.replaceChildren();
     if (!shown.length) {
-      svg.append(make("text", { x: W / 2, y: H / 2, "text-anchor": "middle" }, "no recording has both"));
+      svg.append(make("text", { x: W / 2, y: H / 2, "text-anchor": "middle" }, "no utterance has both"));
       return;
     }
     const [x0, x1] = range(shown.map((p) => p.v[i]));

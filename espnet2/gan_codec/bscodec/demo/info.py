@@ -22,7 +22,7 @@ class Band:
 
 
 @dataclass(frozen=True)
-class ModelFacts:
+class ModelInfo:
     """A model in numbers.
 
     Attributes:
@@ -42,7 +42,7 @@ class ModelFacts:
     parameters: int
 
     @classmethod
-    def of(cls, codec: Codec) -> "ModelFacts":
+    def of(cls, codec: Codec) -> "ModelInfo":
         header = codec.header(len(codec.bands))
         return cls(
             tag=codec.tag,
@@ -56,7 +56,7 @@ class ModelFacts:
 
 
 @dataclass(frozen=True)
-class RunFacts:
+class RunInfo:
     """How a page came to be."""
 
     command: str
@@ -65,7 +65,7 @@ class RunFacts:
     software: str
 
     @classmethod
-    def of(cls, codec: Codec, command: str) -> "RunFacts":
+    def of(cls, codec: Codec, command: str) -> "RunInfo":
         return cls(command, _version(), _device(codec.device), _software())
 
 
@@ -91,7 +91,7 @@ def _device(device: torch.device) -> str:
 
 
 def processor() -> str:
-    """The processor's name where Linux tells it, else its architecture."""
+    """The processor's name where Linux reports it, else its architecture."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             names = [line.partition(":")[2] for line in file if line.startswith("model name")]
