@@ -108,7 +108,7 @@ def _training(conf: Path, threads: int) -> str:
 
     from benchmarks import training_step
     from benchmarks.systems import THREE_BANDS
-    from espnet2.gan_codec.bscodec.hub.checkpoint import read_codec_conf
+    from espnet2.gan_codec.bscodec.hub.config_file import read_codec_conf
 
     torch.set_num_threads(threads)
     return training_step.report(read_codec_conf(conf / THREE_BANDS), (2, 24000), repeats=2)

@@ -13,8 +13,9 @@ from torch import nn
 from benchmarks.coders import Coder, Naive, Plain, Residual, Streamed
 from benchmarks.peers import OPUS_KBPS, DACPackage, EnCodecPackage, Opus
 from espnet2.gan_codec.bscodec.bscodec import BSCodec
-from espnet2.gan_codec.bscodec.hub.checkpoint import load_model, read_codec_conf
-from espnet2.gan_codec.bscodec.hub.resolver import DEFAULT_MODEL, read_yaml
+from espnet2.gan_codec.bscodec.hub.checkpoint import load_model
+from espnet2.gan_codec.bscodec.hub.config_file import read_codec_conf, read_yaml
+from espnet2.gan_codec.bscodec.hub.resolver import DEFAULT_MODEL
 from espnet2.gan_codec.dac.dac import DACGenerator
 from espnet2.gan_codec.shared.quantizer.modules.core_vq import EuclideanCodebook
 from espnet2.gan_codec.soundstream.soundstream import SoundStreamGenerator

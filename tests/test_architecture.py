@@ -34,6 +34,7 @@ ROOMS = [
 ENTRIES = {
     BSCODEC,
     f"{BSCODEC}.plugin",
+    f"{BSCODEC}.hub.espnet_task",
     f"{BSCODEC}.training.trainer",
     "espnet2.bin.bscodec",
     "espnet2.bin.gan_codec_score",

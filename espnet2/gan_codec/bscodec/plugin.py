@@ -70,6 +70,9 @@ def register(task, root: str) -> None:
         part = "the trainer with samples and safe checkpoints"
         if task.GANCodecTask.trainer is import_module(TRAINER).GANTrainer:
             task.GANCodecTask.trainer = import_module(PACKAGE + ".training.trainer").CodecTrainer
+
+        part = "safe loading of checkpoints"
+        import_module(PACKAGE + ".hub.espnet_task").secure(task.GANCodecTask)
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         _say(f"{part} is not available: {reason}")

@@ -2,15 +2,18 @@
 
 import os
 import pickle
+import resource
+import zipfile
 
 import pytest
 import torch
+import yaml
 
 from espnet2.gan_codec.bscodec.hub import checkpoint
 from espnet2.gan_codec.bscodec.hub.checkpoint import load_model
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 
-from ..experiments import assert_refused, rewrite, write_experiment
+from ..experiments import assert_refused, rewrite, write_config, write_experiment
 
 
 @pytest.mark.parametrize("network", ["seanet", "spectral"])
@@ -26,7 +29,7 @@ def test_loaded_weights_are_the_saved_ones(tmp_path, network):
 
 def in_small_parts(monkeypatch):
     groups = checkpoint._groups
-    monkeypatch.setattr(checkpoint, "_groups", lambda own: groups(own, most=1000))
+    monkeypatch.setattr(checkpoint, "_groups", lambda own: groups(own, max_bytes=1000))
 
 
 def test_weights_are_the_same_when_read_in_many_parts(experiment, monkeypatch):
@@ -163,22 +166,137 @@ def test_damaged_checkpoints_are_refused(experiment, name, data):
         ("codec: bscodec\n", "codec_conf is missing"),
         ("[1, 2]\n", "expected a mapping"),
         ("a: [1\nb", "no valid YAML"),
-        ("codec: bscodec\ncodec_conf: {samplingrate: 3}\n", "unknown key 'samplingrate'"),
-        ("codec: bscodec\ncodec_conf: {discriminator_params: {a: 1}}\n", "unknown key 'a'"),
+        ("codec: bscodec\ncodec_conf: {generator_params: 7}\n", "expected a mapping"),
+        ("codec: bscodec\ncodec_conf: {generator_params: {b: 1}}\n", "unknown key 'b'"),
+        ("a: 2026-13-01\n", "no valid YAML: month must be in 1..12"),
+        ("a: !!python/object/apply:os.system [true]\n", "no valid YAML"),
+        ("a: " + "[" * 3000, "no valid YAML: .*(nest|flow level)"),
         (
-            "codec: bscodec\ncodec_conf: {discriminator_params: "
-            "{msstft_discriminator_params: {b: 1}}}\n",
-            "unknown key 'b'",
+            "a: &a [x, x]\n"
+            + "".join(
+                f"{y}: &{y} [{', '.join(['*' + x] * 9)}]\n"
+                for x, y in zip("abcdefgh", "bcdefghi", strict=True)
+            ),
+            "no valid YAML: more than 200000 values",
         ),
-        (
-            "codec: bscodec\ncodec_conf: {discriminator_params: 7}\n",
-            "discriminator_params: expected a mapping",
-        ),
+        ("a: " + "x" * (1 << 20), "more than 1 MiB"),
     ],
 )
 def test_wrong_configs_are_refused(experiment, config, message):
     (experiment / "config.yaml").write_text(config)
     assert_refused(experiment, f"config.yaml: .*{message}")
+
+
+def test_a_config_that_is_no_file_is_refused_at_once(experiment):
+    (experiment / "config.yaml").unlink()
+    os.mkfifo(experiment / "config.yaml")
+    path = experiment / "valid.mel_loss.best.pth"
+    assert_refused(path, "there is no config.yaml")
+    path.unlink()
+    (experiment / "config.yaml").unlink()
+    (experiment / "config.yaml").write_text("codec: bscodec")
+    os.mkfifo(path)
+    assert_refused(experiment, "no checkpoint there")
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"lambda_of_tomorrow": 3},
+        {"discriminator_params": {"a": 1}},
+        {"discriminator_params": {"msstft_discriminator_params": {"of_tomorrow": 1}}},
+        {"discriminator_params": 7},
+        {"mel_loss_params": {"n_mels": 10**8, "range_end": 30}},
+    ],
+)
+def test_what_only_training_uses_is_ignored(experiment, training, caplog):
+    before = load_model(str(experiment), "cpu").fingerprint
+    config = yaml.safe_load((experiment / "config.yaml").read_text())
+    write_config(experiment, codec_conf={**config["codec_conf"], **training})
+    assert load_model(str(experiment), "cpu").fingerprint == before
+    lines = [record.getMessage() for record in caplog.records]
+    if "mel_loss_params" in training:
+        assert not lines
+    else:
+        (line,) = lines
+        assert "config.yaml: ignored, since coding does not need it: codec_conf" in line
+
+
+ABSURD = [
+    ("hidden_dim", 10**9),
+    ("bands", [[i * 1.0, (i + 1) * 1.0] for i in range(1000)]),
+    ("encdec_ratios", [2] * 40),
+    ("encdec_ratios", [2**30]),
+    ("encdec_kernel_size", 10**12),
+    ("encdec_n_residual_layers", 10**9),
+    ("encdec_lstm", 10**9),
+    ("encdec_n_filters", 10**6),
+    ("quantize_codebook_dim", 10**6),
+    ("quantize_codebook_size", 2**24),
+    ("encdec_compress", 100),
+    ("encdec_dilation_base", 10**15),
+    ("encdec_norm", "nope"),
+    ("encdec_norm", "layer_norm"),
+    ("encdec_activation", "Snak"),
+    ("encdec_pad_mode", "nope"),
+    ("decoder_final_activation", "Tan"),
+    ("decoder_trim_right_ratio", 2),
+    ("decoder_trim_right_ratio", "x"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), ABSURD)
+def test_impossible_sizes_and_names_are_refused_before_memory_is_taken(tmp_path, key, value):
+    write_experiment(tmp_path, "seanet")
+    conf = yaml.safe_load((tmp_path / "config.yaml").read_text())["codec_conf"]
+    conf["generator_params"][key] = value
+    if key == "decoder_trim_right_ratio":
+        conf["generator_params"]["encdec_causal"] = True
+    write_config(tmp_path, codec_conf=conf)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert_refused(tmp_path, f"generator_params.{key}|does not fit its config.yaml: size mismatch")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000  # KiB
+
+
+ODD = {
+    "sparse": lambda w: w.to_sparse(),
+    "complex": lambda w: w.to(torch.complex64),
+    "meta": lambda w: w.to("meta"),
+    "quantized": lambda w: torch.quantize_per_tensor(w, 0.1, 0, torch.qint8),
+    "nested": lambda w: torch.nested.nested_tensor([w, w]),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_tensors_are_refused(experiment, kind):
+    def change(weights):
+        name = next(name for name in weights if weights[name].is_floating_point())
+        return {**weights, name: ODD[kind](weights[name])}
+
+    rewrite(experiment, change)
+    assert_refused(experiment, "expected real numbers|damaged")
+
+
+def test_names_that_are_no_strings_are_refused(experiment):
+    rewrite(experiment, lambda weights: {3: torch.zeros(1), **weights})
+    assert_refused(experiment, "a weight is called 3: expected a string")
+
+
+def test_compressed_archives_are_refused(experiment):
+    path = experiment / "valid.mel_loss.best.pth"
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    assert_refused(experiment, "a compressed archive")
+
+
+@pytest.mark.parametrize("text", [b"RIFF", b"hello\n", b"\x80\x02.", b"PK\x03\x04", b""])
+def test_files_that_are_no_checkpoints_are_refused(experiment, text):
+    (experiment / "valid.mel_loss.best.pth").write_bytes(text)
+    assert_refused(experiment, "valid.mel_loss.best.pth: (damaged|holds)")
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "quantum"])

@@ -9,8 +9,9 @@ from safetensors.torch import load_file, save_file
 
 from espnet2.gan_codec.bscodec.hub import resolver
 from espnet2.gan_codec.bscodec.hub.cards import list_models
-from espnet2.gan_codec.bscodec.hub.checkpoint import fingerprint, load_model
+from espnet2.gan_codec.bscodec.hub.checkpoint import load_model
 from espnet2.gan_codec.bscodec.hub.export import export_checkpoint, package_model
+from espnet2.gan_codec.bscodec.hub.weights import fingerprint
 
 from ..experiments import rewrite, write_experiment
 

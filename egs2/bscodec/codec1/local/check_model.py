@@ -14,20 +14,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from espnet2.gan_codec.bscodec.hub.checkpoint import (
-    CODEC_NAMES,
-    build_model,
-    load_generator,
-    read_weights,
-)
+from espnet2.gan_codec.bscodec.hub.checkpoint import build_model, load_generator
+from espnet2.gan_codec.bscodec.hub.config_file import CODEC_NAMES, read_yaml
 from espnet2.gan_codec.bscodec.hub.error import ModelError
-from espnet2.gan_codec.bscodec.hub.resolver import read_yaml
+from espnet2.gan_codec.bscodec.hub.weights import read_weights
 
 
 def check(config: Path, checkpoint: Path) -> None:
     """Raise ModelError for weights that are not this config's, or no plain weights."""
     if read_yaml(config).get("codec") in CODEC_NAMES:
-        load_generator(build_model(config), checkpoint)
+        load_generator(build_model(config, checkpoint), checkpoint)
     else:
         read_weights(checkpoint)
 

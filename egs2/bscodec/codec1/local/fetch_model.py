@@ -20,9 +20,10 @@ import yaml
 from check_model import check
 from corpus_sets import write_text
 
-from espnet2.gan_codec.bscodec.hub.checkpoint import read_weights
+from espnet2.gan_codec.bscodec.hub.config_file import read_yaml
 from espnet2.gan_codec.bscodec.hub.error import ModelError
-from espnet2.gan_codec.bscodec.hub.resolver import find_model, read_yaml
+from espnet2.gan_codec.bscodec.hub.resolver import find_model
+from espnet2.gan_codec.bscodec.hub.weights import read_weights
 
 
 def fetch(name: str, expdir: Path) -> Path:

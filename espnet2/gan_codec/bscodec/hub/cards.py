@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from espnet2.gan_codec.bscodec.hub.checkpoint import fingerprint, read_codec_conf
+from espnet2.gan_codec.bscodec.hub.config_file import read_codec_conf
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.resolver import (
     PUBLISHED_MODELS,
@@ -10,6 +10,7 @@ from espnet2.gan_codec.bscodec.hub.resolver import (
     find_model,
     packaged_models,
 )
+from espnet2.gan_codec.bscodec.hub.weights import fingerprint
 from espnet2.gan_codec.bscodec.model.config import GeneratorConfig
 
 # Bands (upper edges in Hz) and codebook size of the published models: 24 kHz, hop 320.

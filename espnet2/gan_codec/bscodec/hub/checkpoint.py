@@ -1,29 +1,24 @@
-"""Load weights into a model, strictly and without unpickling anything but tensors."""
+"""Build a model from its ``config.yaml`` and load its weights, strictly."""
 
-import hashlib
-import pickle
+from __future__ import annotations
+
 import warnings
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from espnet2.gan_codec.bscodec.hub.config_file import coding_conf
 from espnet2.gan_codec.bscodec.hub.error import ModelError
-from espnet2.gan_codec.bscodec.hub.resolver import find_model, read_yaml
+from espnet2.gan_codec.bscodec.hub.resolver import find_model
+from espnet2.gan_codec.bscodec.hub.weights import fingerprint, first_few, read_weights
 
 if TYPE_CHECKING:
     import torch
 
     from espnet2.gan_codec.bscodec.bscodec import BSCodec
 
-CODEC_NAMES = ("bscodec", "espnet_bscodec")
-_ESPNET_PREFIX = "codec."
 _GENERATOR = "generator."
-# Coding needs no discriminator; the published one takes 0.3 GB at the moment it is made.
-_SMALLEST_DISCRIMINATOR = {"msstft_discriminator_params": {"filters": 1}}
 
 
 @dataclass(frozen=True)
@@ -35,7 +30,7 @@ class LoadedModel:
         fingerprint: 64 hex digits.
     """
 
-    model: "BSCodec"
+    model: BSCodec
     tag: str
     fingerprint: str
     checkpoint: Path
@@ -53,7 +48,7 @@ def load_model(name: str, device: str = "auto") -> LoadedModel:
     """
     where = choose_device(device)
     files = find_model(name)
-    model = build_model(files.config)
+    model = build_model(files.config, files.checkpoint)
     del model.discriminator
     load_generator(model, files.checkpoint)
     digest = fingerprint(
@@ -63,7 +58,7 @@ def load_model(name: str, device: str = "auto") -> LoadedModel:
     return LoadedModel(model.to(where).eval(), files.tag, digest, files.checkpoint)
 
 
-def choose_device(device: str) -> "torch.device":
+def choose_device(device: str) -> torch.device:
     """Return the device of that name. Raises ModelError where there is none."""
     import torch
 
@@ -78,36 +73,57 @@ def choose_device(device: str) -> "torch.device":
     return chosen
 
 
-def read_codec_conf(config: Path) -> dict:
-    """Return ``codec_conf`` of a training ``config.yaml``. Raises ModelError for another codec."""
-    contents = read_yaml(config)
-    if contents.get("codec") not in CODEC_NAMES:
-        raise ModelError(f"{config}: codec is {contents.get('codec')!r}: expected 'bscodec'")
-    conf = contents.get("codec_conf")
-    if not isinstance(conf, dict):
-        raise ModelError(f"{config}: codec_conf is missing")
-    return conf
+def build_model(config: Path, checkpoint: Path | None = None) -> BSCodec:
+    """Build the model of a training ``config.yaml`` with the smallest discriminator.
 
+    Args:
+        checkpoint: what is to be loaded: its shapes have to fit, which is seen before memory is
+            taken for them, and the model's weights are not initialised.
 
-def build_model(config: Path) -> "BSCodec":
-    """Build the untrained model of a training ``config.yaml`` with the smallest discriminator."""
+    Raises:
+        ModelError: in one line.
+    """
+    import torch
+
     from espnet2.gan_codec.bscodec.bscodec import BSCodec
-    from espnet2.gan_codec.bscodec.model.config import check_discriminator_params
-    from espnet2.gan_codec.bscodec.model.discriminators import check_discriminator_keys
 
-    conf = read_codec_conf(config)
-    discriminator = conf.get("discriminator_params", {})
+    conf = coding_conf(config)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about mel filters, which only training uses
-            check_discriminator_params(discriminator)
-            check_discriminator_keys(discriminator)
-            return BSCodec(**{**conf, "discriminator_params": _SMALLEST_DISCRIMINATOR})
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{config}: {error}") from error
+            if checkpoint is None:
+                return BSCodec(**conf)
+            with torch.device("meta"):
+                planned = BSCodec(**conf).generator
+            weights = _generator_weights(checkpoint, planned)
+            _check_fit(planned.state_dict(), weights, checkpoint)
+            with _uninitialised():
+                return BSCodec(**conf)
+    except ModelError:
+        raise
+    except (TypeError, ValueError, RuntimeError, AssertionError, MemoryError) as error:
+        reason = str(error).strip().partition("\n")[0][:300] or type(error).__name__
+        raise ModelError(f"{config}: {reason}") from error
 
 
-def load_generator(model: "BSCodec", checkpoint: Path) -> None:
+def _uninitialised() -> Any:
+    """Return a context in which new modules' weights are whatever is in memory."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class Uninitialised(TorchFunctionMode):
+        def __torch_function__(
+            self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+        ) -> Any:
+            kwargs = kwargs or {}
+            if getattr(func, "__module__", "") == "torch.nn.init":
+                return args[0] if args else kwargs["tensor"]
+            return (torch.empty if func is torch.randn else func)(*args, **kwargs)
+
+    return Uninitialised()
+
+
+def load_generator(model: BSCodec, checkpoint: Path) -> None:
     """Fill the generator of ``model`` with the weights of ``checkpoint``, all of them.
 
     Discriminators and losses, which coding does not need, may be in the file or not. Half
@@ -127,9 +143,7 @@ def load_generator(model: "BSCodec", checkpoint: Path) -> None:
         raise ModelError(f"{checkpoint}: was written to while it was read")
 
 
-def _generator_weights(
-    checkpoint: Path, generator: "torch.nn.Module"
-) -> "dict[str, torch.Tensor]":
+def _generator_weights(checkpoint: Path, generator: torch.nn.Module) -> dict[str, torch.Tensor]:
     from espnet2.gan_codec.bscodec.model.state_dict import adapt_state_dict
 
     weights = {
@@ -144,7 +158,7 @@ def _generator_weights(
 
 
 def _check_fit(
-    own: "Mapping[str, torch.Tensor]", weights: "Mapping[str, torch.Tensor]", checkpoint: Path
+    own: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor], checkpoint: Path
 ) -> None:
     """Raise ModelError unless names and shapes are the same."""
     problems = [
@@ -154,23 +168,23 @@ def _check_fit(
         if name in weights and weights[name].shape != value.shape
     ]
     if problems:
-        problem = _first_few(problems, "; ")
+        problem = first_few(problems, "; ")
         raise ModelError(f"{checkpoint}: does not fit its config.yaml: {problem}")
     missing = [name for name in own if name not in weights]
     unexpected = [name for name in weights if name not in own]
     for what, names in (("lacks", missing), ("also has", unexpected)):
         if names:
-            listed = _first_few([_GENERATOR + name for name in names], ", ")
+            listed = first_few([_GENERATOR + name for name in names], ", ")
             raise ModelError(f"{checkpoint}: does not fit its config.yaml: it {what} {listed}")
 
 
-def _groups(weights: "Mapping[str, torch.Tensor]", most: int = 64 << 20) -> Iterator[list[str]]:
-    """Names in their order, so many that their weights take ``most`` bytes at least."""
+def _groups(weights: Mapping[str, torch.Tensor], max_bytes: int = 64 << 20) -> Iterator[list[str]]:
+    """Names in their order, so many that their weights take ``max_bytes`` bytes at least."""
     group, size = [], 0
     for name, value in weights.items():
         group.append(name)
         size += value.nbytes
-        if size >= most:
+        if size >= max_bytes:
             yield group
             group, size = [], 0
     if group:
@@ -180,62 +194,3 @@ def _groups(weights: "Mapping[str, torch.Tensor]", most: int = 64 << 20) -> Iter
 def _version(file: Path) -> tuple[int, int, int]:
     status = file.stat()
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _first_few(items: list[str], separator: str, count: int = 3) -> str:
-    more = f"{separator}and {len(items) - count} more" if len(items) > count else ""
-    return separator.join(items[:count]) + more
-
-
-def read_weights(checkpoint: Path) -> "dict[str, torch.Tensor]":
-    """Read a state dict of tensors on the CPU, ESPnet's prefix ``codec.`` taken off.
-
-    Raises:
-        ModelError: damaged, not a plain state dict, or a pickle that holds more than tensors.
-    """
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is wrong is said below
-            if checkpoint.suffix == ".safetensors":
-                weights = load_file(checkpoint)
-            else:
-                # mapped, so that weights that nobody takes are never in memory
-                mmap = zipfile.is_zipfile(checkpoint)  # torch's oldest format is none
-                weights = torch.load(checkpoint, "cpu", weights_only=True, mmap=mmap)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{checkpoint}: damaged, or holds more than tensors, which is refused since it "
-            "could run code"
-        ) from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ModelError(f"{checkpoint}: damaged or no checkpoint: {reason}") from error
-    if not isinstance(weights, Mapping) or not all(
-        isinstance(value, torch.Tensor) for value in weights.values()
-    ):
-        mapping = isinstance(weights, Mapping)
-        keys = (
-            _first_few(list(map(str, weights)), ", ") if mapping else f"a {type(weights).__name__}"
-        )
-        raise ModelError(
-            f"{checkpoint}: holds {keys} instead of one model's weights: give the checkpoint "
-            "of an epoch, such as valid.mel_loss.best.pth, not a trainer's state"
-        )
-    return {name.removeprefix(_ESPNET_PREFIX): value for name, value in weights.items()}
-
-
-def fingerprint(weights: Iterable[tuple[str, np.ndarray]]) -> str:
-    """Return the SHA-256 of weights as ``docs/bitstream.md`` defines it, as 64 hex digits.
-
-    Names, shapes and values as 32-bit floats count, so a model has the same fingerprint in
-    every file format and precision that holds the same values.
-    """
-    digest = hashlib.sha256()
-    for name, value in sorted(weights, key=lambda item: item[0]):
-        digest.update(f"{name} {tuple(value.shape)}\n".encode())
-        digest.update(np.ascontiguousarray(value, dtype="<f4").tobytes())
-    return digest.hexdigest()

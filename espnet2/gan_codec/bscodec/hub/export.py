@@ -1,5 +1,6 @@
 """Make the forms in which a trained model is given away; all have the same fingerprint."""
 
+import io
 import os
 import subprocess
 import sys
@@ -10,8 +11,9 @@ import yaml
 
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.hub.checkpoint import load_model
+from espnet2.gan_codec.bscodec.hub.config_file import read_yaml
 from espnet2.gan_codec.bscodec.hub.error import ModelError
-from espnet2.gan_codec.bscodec.hub.resolver import CONFIG, find_model, read_yaml
+from espnet2.gan_codec.bscodec.hub.resolver import CONFIG, find_model
 
 if TYPE_CHECKING:
     from espnet2.gan_codec.bscodec.bscodec import BSCodec
@@ -72,8 +74,10 @@ def save_generator(model: "BSCodec", path: str | os.PathLike) -> None:
     import torch
 
     weights = model.generator.state_dict()
+    data = io.BytesIO()  # into a file, torch would write its temporary name as well
+    torch.save({f"codec.generator.{key}": v for key, v in weights.items()}, data)
     with atomic_write(path) as temporary:
-        torch.save({f"codec.generator.{key}": v for key, v in weights.items()}, temporary)
+        temporary.write_bytes(data.getbuffer())
 
 
 def export_experiment(name: str, folder: str | os.PathLike, archive: bool = False) -> str:

@@ -9,8 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import yaml
-
+from espnet2.gan_codec.bscodec.hub.config_file import read_yaml
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.huggingface import download
 
@@ -170,18 +169,6 @@ def _packed_files(folder: Path, present: bool = True) -> tuple[Path, Path] | Non
         if not inside or (present and not (folder / str(name)).is_file()):
             raise ModelError(f"{meta}: names {name}, which is not in the folder")
     return folder / str(names[0]), folder / str(names[1])
-
-
-def read_yaml(path: Path) -> dict:
-    """Read a YAML mapping. Raises ModelError in one line for anything else."""
-    try:
-        contents = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(f"{path}: no valid YAML: {reason}") from error
-    if not isinstance(contents, dict):
-        raise ModelError(f"{path}: expected a mapping of keys to values")
-    return contents
 
 
 def _from_hub(repository: str, model: str | None, revision: str | None) -> ModelFiles:

@@ -9,13 +9,32 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 FILTERBANKS = ("stft", "mdct")
 NETWORKS = ("seanet", "spectral")
 QUANTIZERS = ("band_vq", "band_simvq", "rvq")
+NORMS = ("none", "weight_norm", "spectral_norm", "time_group_norm")
+PAD_MODES = ("reflect", "constant", "replicate", "circular")
+ACTIVATIONS = ("Snake", "ELU", "ReLU", "LeakyReLU", "GELU", "SiLU", "Mish", "SELU", "CELU")
+FINAL_ACTIVATIONS = (None, "Tanh", "Sigmoid", "Hardtanh", "Softsign", "Identity")
+# Far above what any model has, and low enough to build layer by layer without memory.
+MAX_SIZE = 1 << 20
+MAX_LAYERS = 256
+_LAYERS = (
+    "encdec_n_residual_layers",
+    "encdec_lstm",
+    "spectral_blocks",
+    "quantize_n_q",
+)
 DISCRIMINATORS = ("msmpmb_discriminator_params", "msstft_discriminator_params")
+
+
+_REPR = reprlib.Repr()  # of values in messages: shortened
+_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = 16
+_REPR.maxstring = _REPR.maxother = 80
 
 
 class ConfigError(ValueError):
@@ -25,7 +44,7 @@ class ConfigError(ValueError):
 def require(condition: bool, key: str, expected: str, value: Any) -> None:
     """Raise :class:`ConfigError`, unless ``condition`` holds, that names ``codec_conf.<key>``."""
     if not condition:
-        raise ConfigError(f"codec_conf.{key}: expected {expected}, got {value!r}")
+        raise ConfigError(f"codec_conf.{key}: expected {expected}, got {_REPR.repr(value)}")
 
 
 def positive_int(key: str, value: Any) -> None:
@@ -47,8 +66,8 @@ def _boolean(key: str, value: Any) -> None:
     require(isinstance(value, bool), key, "true or false", value)
 
 
-def _choice(key: str, value: Any, choices: Sequence[str]) -> None:
-    require(value in choices, key, "one of " + ", ".join(choices), value)
+def _choice(key: str, value: Any, choices: Sequence[str | None]) -> None:
+    require(value in choices, key, "one of " + ", ".join(c or "null" for c in choices), value)
 
 
 def _mapping(key: str, value: Any) -> None:
@@ -81,6 +100,7 @@ def check_bands(bands: Any, sampling_rate: int) -> tuple[tuple[float, float], ..
     """
     key = "generator_params.bands"
     require(isinstance(bands, Sequence) and len(bands) > 0, key, "a list of [low, high]", bands)
+    require(len(bands) <= MAX_LAYERS, key, f"at most {MAX_LAYERS} bands", len(bands))
     checked: list[tuple[float, float]] = []
     nyquist = sampling_rate / 2
     previous = 0.0
@@ -189,13 +209,17 @@ class GeneratorConfig:
         prefix = "generator_params."
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            key = prefix + field.name
             if field.name == "encdec_lstm" or field.name.endswith("_interval"):
                 ok = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-                require(ok, prefix + field.name, "an integer >= 0", value)
+                require(ok, key, "an integer >= 0", value)
             elif field.type == "int":
-                positive_int(prefix + field.name, value)
+                positive_int(key, value)
+            if field.type == "int":
+                limit = MAX_LAYERS if field.name in _LAYERS else MAX_SIZE
+                require(value <= limit, key, f"at most {limit}", value)
             elif field.type == "bool":
-                _boolean(prefix + field.name, value)
+                _boolean(key, value)
         _choice(prefix + "filterbank", self.filterbank, FILTERBANKS)
         _choice(prefix + "network", self.network, NETWORKS)
         _choice(prefix + "quantize_choice", self.quantize_choice, QUANTIZERS)
@@ -204,12 +228,7 @@ class GeneratorConfig:
         expected = "seanet with filterbank stft, or spectral with filterbank mdct"
         require(fits, prefix + "network", expected, self.network)
         require(self.encdec_channels == 1, prefix + "encdec_channels", "1", self.encdec_channels)
-        require(len(self.encdec_ratios) > 0, prefix + "encdec_ratios", "integers", [])
-        for ratio in self.encdec_ratios:
-            positive_int(prefix + "encdec_ratios", ratio)
-        if not self.encdec_causal:
-            trim = self.decoder_trim_right_ratio
-            require(trim == 1, prefix + "decoder_trim_right_ratio", "1.0 if not causal", trim)
+        self._check_seanet(prefix)
         _number(prefix + "quantize_dead_code_threshold", self.quantize_dead_code_threshold)
         rate = self.quantize_follow_rate
         _number(prefix + "quantize_follow_rate", rate)
@@ -222,6 +241,29 @@ class GeneratorConfig:
                 require(whole, f"{prefix}bands[{i}]", f"multiples of {bin_hz:g} Hz", band)
             odd = self.spectral_kernel_size % 2 == 1
             require(odd, prefix + "spectral_kernel_size", "odd", self.spectral_kernel_size)
+
+    def _check_seanet(self, prefix: str) -> None:
+        key, ratios = prefix + "encdec_ratios", self.encdec_ratios
+        require(
+            isinstance(ratios, tuple) and 0 < len(ratios) <= 16, key, "1 to 16 strides", ratios
+        )
+        for ratio in ratios:
+            positive_int(key, ratio)
+        require(math.prod(ratios) <= MAX_SIZE, key, f"a product up to {MAX_SIZE}", list(ratios))
+        _choice(prefix + "encdec_norm", self.encdec_norm, NORMS)
+        _choice(prefix + "encdec_activation", self.encdec_activation, ACTIVATIONS)
+        _choice(prefix + "encdec_pad_mode", self.encdec_pad_mode, PAD_MODES)
+        final = self.decoder_final_activation
+        _choice(prefix + "decoder_final_activation", final, FINAL_ACTIVATIONS)
+        filters, compress = self.encdec_n_filters, self.encdec_compress
+        fits = compress <= filters
+        require(fits, prefix + "encdec_compress", f"at most encdec_n_filters, {filters}", compress)
+        if self.encdec_causal:
+            fits = self.encdec_norm != "time_group_norm"
+            require(fits, prefix + "encdec_norm", "another one if causal", self.encdec_norm)
+        key, trim = prefix + "decoder_trim_right_ratio", self.decoder_trim_right_ratio
+        require(is_number(trim) and 0 <= trim <= 1, key, "0 to 1", trim)
+        require(self.encdec_causal or trim == 1, key, "1.0 if not causal", trim)
 
     def _check_codebooks(self, prefix: str) -> None:
         if self.quantize_choice == "rvq":

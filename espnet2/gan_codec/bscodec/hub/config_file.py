@@ -1,0 +1,119 @@
+"""Read a model's ``config.yaml``: bounded in size, depth and aliases, and checked for coding."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import stat
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from espnet2.gan_codec.bscodec.hub.error import ModelError
+
+CODEC_NAMES = ("bscodec", "espnet_bscodec")
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 50
+MAX_NODES = 200_000  # an alias counts as all that it stands for
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times as fast
+# Coding needs no discriminator; the published one takes 0.3 GB at the moment it is made.
+_SMALLEST_DISCRIMINATOR = {"msstft_discriminator_params": {"filters": 1}}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping. Raises ModelError in one line for anything else."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ModelError(f"{path}: not a regular file")
+    with path.open("rb") as file:
+        text = file.read(MAX_BYTES + 1)
+    if len(text) > MAX_BYTES:
+        raise ModelError(f"{path}: more than {MAX_BYTES >> 20} MiB, which no config has")
+    try:
+        _check_depth(text)
+        contents = yaml.load(text, _Loader)
+        _count(contents, MAX_NODES)
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: an impossible date
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{path}: no valid YAML: {reason}") from error
+    if not isinstance(contents, dict):
+        raise ModelError(f"{path}: expected a mapping of keys to values")
+    return contents
+
+
+def _check_depth(text: bytes) -> None:
+    """Raise ValueError for what the loader, which recurses, should not see."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise ValueError("nested too deeply")
+
+
+def _count(node: Any, budget: int) -> int:
+    """Return what is left of ``budget`` after one for each value below ``node``."""
+    budget -= 1
+    if budget < 0:
+        raise ValueError(f"more than {MAX_NODES} values, aliases written out")
+    if isinstance(node, dict):
+        for value in node.values():
+            budget = _count(value, budget)
+    elif isinstance(node, list):
+        for value in node:
+            budget = _count(value, budget)
+    return budget
+
+
+def read_codec_conf(config: Path) -> dict[str, Any]:
+    """Return ``codec_conf`` of a training ``config.yaml``. Raises ModelError for another codec."""
+    contents = read_yaml(config)
+    if contents.get("codec") not in CODEC_NAMES:
+        codec = str(contents.get("codec"))[:80]
+        raise ModelError(f"{config}: codec is {codec!r}: expected 'bscodec'")
+    conf = contents.get("codec_conf")
+    if not isinstance(conf, dict):
+        raise ModelError(f"{config}: codec_conf is missing")
+    return conf
+
+
+def coding_conf(config: Path) -> dict[str, Any]:
+    """Return the part of ``codec_conf`` that coding needs; the rest is for training.
+
+    A setting of the training that this version does not know, as configs of other versions may
+    have, is named in a logged note. The generator's are all checked when it is built.
+
+    Raises:
+        ModelError: for another codec.
+    """
+    from espnet2.gan_codec.bscodec.model.bscodec import BandSplitCodec
+    from espnet2.gan_codec.bscodec.model.config import (
+        ConfigError,
+        check_discriminator_params,
+        check_keys,
+    )
+    from espnet2.gan_codec.bscodec.model.discriminators import check_discriminator_keys
+
+    conf = read_codec_conf(config)
+    needed: dict[str, Any] = {
+        key: conf[key] for key in ("sampling_rate", "generator_params") if key in conf
+    }
+    training = {key: value for key, value in conf.items() if key not in needed}
+    known = [*inspect.signature(BandSplitCodec).parameters][:-1]  # the last takes all others
+    discriminator = conf.get("discriminator_params", {})
+    for check, *args in (
+        (check_keys, "", training, known),
+        (check_discriminator_params, discriminator),
+        (check_discriminator_keys, discriminator),
+    ):
+        try:
+            check(*args)
+        except (ConfigError, TypeError, AttributeError) as error:
+            reason = str(error).partition(";")[0]
+            logging.getLogger("espnet_bscodec").warning(
+                "%s: ignored, since coding does not need it: %s", config, reason
+            )
+            break
+    return {**needed, "discriminator_params": _SMALLEST_DISCRIMINATOR}

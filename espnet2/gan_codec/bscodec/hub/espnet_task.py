@@ -1,0 +1,147 @@
+"""Stock ESPnet's codec task, made to load models safely: tensors alone, strictly, clear errors.
+
+Stock ESPnet unpickles checkpoints, which can run code, and lets weights be missing. The plug-in
+has :func:`secure` replace two methods of ``GANCodecTask``, for all of its codecs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import pickle
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import yaml
+
+from espnet2.gan_codec.bscodec.hub.checkpoint import load_generator
+from espnet2.gan_codec.bscodec.hub.config_file import CODEC_NAMES, coding_conf, read_yaml
+from espnet2.gan_codec.bscodec.hub.error import ModelError
+from espnet2.gan_codec.bscodec.hub.weights import first_few, read_weights
+
+TRUST = "ESPNET_BSCODEC_TRUST"
+_FORCE, _FORCE_NOT = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+_COMMANDS = "espnet2.bin.gan_codec_"
+
+
+def secure(task: Any) -> None:
+    """Let a ``GANCodecTask`` build from files by :func:`build_from_file`, and train safely.
+
+    In ESPnet's codec commands, errors of the input are printed in one line from now on.
+    """
+    stock_worker = task.main_worker.__func__
+
+    @functools.wraps(stock_worker)
+    def main_worker(cls: Any, args: argparse.Namespace) -> None:
+        with tensors_only():
+            stock_worker(cls, args)
+
+    task.main_worker = classmethod(main_worker)
+    task.build_model_from_file = classmethod(build_from_file)
+    if _command():
+        sys.excepthook = _print_error
+
+
+@contextmanager
+def tensors_only() -> Iterator[None]:
+    """Have every ``torch.load``, in new processes too, refuse what is more than tensors.
+
+    The environment variable ``ESPNET_BSCODEC_TRUST=1`` lets such files be unpickled.
+
+    Raises:
+        ModelError: a file was refused.
+    """
+    if os.environ.get(TRUST) == "1":
+        yield
+        return
+    before = {name: os.environ.pop(name, None) for name in (_FORCE, _FORCE_NOT)}
+    os.environ[_FORCE] = "1"
+    try:
+        yield
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            "--init_param or --resume: a checkpoint is damaged or holds more than tensors, which "
+            f"is refused since it could run code; {TRUST}=1 loads one that you trust"
+        ) from error
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def build_from_file(
+    cls: Any,
+    config_file: str | os.PathLike | None = None,
+    model_file: str | os.PathLike | None = None,
+    device: str = "cpu",
+) -> tuple[Any, argparse.Namespace]:
+    """Build a codec for coding and load its weights: ``build_model_from_file`` of the task.
+
+    Of a BSCodec, settings and weights of the training are left aside.
+
+    Args:
+        cls: the task.
+        config_file: a training's config.yaml; None: the one beside ``model_file``.
+        model_file: a checkpoint of tensors; None: the model stays untrained.
+        device: where the model is put.
+
+    Returns:
+        ESPnet's model, and the training's arguments.
+
+    Raises:
+        ModelError: in one line.
+        OSError: a file cannot be read.
+    """
+    if config_file is None:
+        if model_file is None:
+            raise ModelError("neither a config nor a model file is given")
+        config_file = Path(model_file).with_name("config.yaml")
+    args = argparse.Namespace(**read_yaml(Path(config_file)))
+    ours = getattr(args, "codec", None) in CODEC_NAMES
+    if ours and model_file is not None:
+        args.codec_conf = coding_conf(Path(config_file))
+    model = cls.build_model(args)
+    if model_file is not None and ours:
+        load_generator(model.codec, Path(model_file))
+    elif model_file is not None:
+        _load_strictly(model.codec, Path(model_file))
+    return model.to(device), args
+
+
+def _load_strictly(codec: Any, checkpoint: Path) -> None:
+    """Load all weights that coding needs: those of the discriminator may be missing."""
+    try:
+        found = codec.load_state_dict(read_weights(checkpoint), strict=False)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ModelError(f"{checkpoint}: does not fit its config.yaml: {reason}") from error
+    for what, names in (("lacks", found.missing_keys), ("also has", found.unexpected_keys)):
+        if names := [name for name in names if name.startswith("generator.")]:
+            listed = first_few(names, ", ")
+            raise ModelError(f"{checkpoint}: does not fit its config.yaml: it {what} {listed}")
+
+
+def _command() -> str:
+    """The codec command of ESPnet's that this process runs, or an empty string."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    name = getattr(spec, "name", "") or ""
+    return name.rpartition(".")[2] if name.startswith(_COMMANDS) else ""
+
+
+def _print_error(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print what is the input's fault in one line, all else with its traceback."""
+    if isinstance(error, (ModelError, OSError, yaml.YAMLError)) or (
+        # a config's or a file's: their classes are in rooms of which this one knows nothing
+        kind.__name__ in ("ConfigError", "LibsndfileError", "AudioError")
+    ):
+        print(f"{_command()}: error: {' '.join(str(error).split())}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
