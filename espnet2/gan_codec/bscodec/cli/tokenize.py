@@ -7,6 +7,7 @@ from pathlib import Path
 
 from espnet2.gan_codec.bscodec.cli.encode import add_common_arguments, load_codec
 from espnet2.gan_codec.bscodec.cli.jobs import UsageError, print_line, print_note
+from espnet2.gan_codec.bscodec.format.files import require_regular
 
 LOG_SECONDS = 60  # between two lines of progress, where there is no terminal
 HELP = "turn a corpus into shards of discrete tokens"
@@ -82,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
     folder = Path(args.output)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {folder}: a folder is needed, and this is a file")
-    if not args.input.exists():
-        raise FileNotFoundError(2, "No such file or directory", str(args.input))
+    if not args.input.is_dir():
+        require_regular(args.input)
 
     from espnet2.gan_codec.bscodec.codec import count_bands
     from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
