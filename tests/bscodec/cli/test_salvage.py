@@ -58,3 +58,20 @@ def test_pipes_are_refused_and_do_not_wait(bscodec):
     assert tree("out") == ["a.bsc"] and "2 files: 1 made, 1 failed" in folder.out
     tokens = bscodec("tokenize in -o tokens --nj 1")
     assert tokens.status == 0 and "1 utterances coded, 1 skipped" in tokens.out
+
+
+@pytest.mark.parametrize("options", ["--nj 1", "--nj 1 --batch-seconds 5"])
+def test_a_corpus_is_salvaged(bscodec, options):
+    for name in ("a", "b", "c"):
+        write_audio(f"in/{name}.wav", 24000)
+    os.truncate("in/b.wav", 44 + 24000)
+    os.truncate("in/c.wav", 20)
+    skipped = bscodec(f"tokenize in -o tokens {options}")
+    assert "1 utterances coded, 2 skipped" in skipped.out and skipped.notes == []
+    salvaged = bscodec(f"tokenize in -o tokens --retry-skipped --salvage {options}")
+    assert salvaged.status == 0 and "2 utterances coded, 1 skipped" in salvaged.out
+    assert salvaged.notes == [
+        "bscodec: note: b: salvaged 0.50 s: cut short: 24000 of 48000 bytes of audio are there"
+    ]
+    with open("tokens/skipped.tsv") as file:
+        assert [line.split("\t")[0] for line in file][-1] == "c"

@@ -72,6 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="make shards with skipped utterances again",
     )
     parser.add_argument(
+        "--salvage",
+        action="store_true",
+        help="code what there is of cut and damaged files, and say what is missing",
+    )
+    parser.add_argument(
         *("--allow-commands", "--allow_commands"),
         action="store_true",
         help="run what ends in '|' in a list as a shell command, whose output is the audio",
@@ -121,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     status = 0
     if remaining:
         mark_incomplete(folder)
-        work = Work(args.model, folder, manifest, metadata, args.batch_seconds)
+        work = Work(args.model, folder, manifest, metadata, args.batch_seconds, args.salvage)
         encoded = _make(work, remaining, devices[: len(remaining)], codec)
         status = 0 if encoded or cached else 1
     return status if args.shard else _merge(folder, manifest, metadata, digests=False)
@@ -157,6 +162,8 @@ def _make(work, shards: list, devices: list[str], codec) -> int:
         for result in make_shards(work, shards, devices, codec, _Progress(bar)):
             encoded, skipped = encoded + result.encoded, skipped + result.skipped
             seconds += result.seconds
+            for line in result.salvaged:
+                print_note(line)
             elapsed = time.monotonic() - begun
             if bar.disable and begun + elapsed > reported + LOG_SECONDS:  # a log has no bar
                 reported, done = begun + elapsed, encoded + skipped
