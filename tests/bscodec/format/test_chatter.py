@@ -55,6 +55,18 @@ def test_errors_pass_through(capfd):
     assert capfd.readouterr().err == "here\n"
 
 
+def test_a_damaged_sds_prints_nothing(tmp_path, capfd):
+    path = write(tmp_path / "a.sds", make_noise(4000), format="SDS")
+    data = bytearray(path.read_bytes())
+    for place in range(21, len(data), 127):
+        data[place : place + 2] = b"\1\1"
+    path.write_bytes(data)
+    print("before", flush=True)
+    read(path)
+    print("after", flush=True)
+    assert tuple(capfd.readouterr()) == ("before\nafter\n", "")
+
+
 def test_a_cut_mp3_prints_nothing(tmp_path, capfd):
     path = write(tmp_path / "a.mp3", make_noise(240000))
     data = bytearray(path.read_bytes())

@@ -59,6 +59,13 @@ def test_joined_files_of_which_the_second_is_cut_are_refused(tmp_path, suffix):
     assert 50000 <= len(samples) < 100000 and problems
 
 
+def test_flac_without_a_known_header_is_one_part(tmp_path):
+    (file,) = parts(tmp_path, "flac", (0,))
+    file.write_bytes(b"fLaC\x00\x00\x00\x23" + file.read_bytes()[8:])
+    (part,) = find_parts(str(file), "FLAC")
+    assert (part.start, part.end) == (0, file.stat().st_size)
+
+
 def test_single_files_have_one_part(tmp_path):
     for suffix, container in (("ogg", "OGG"), ("flac", "FLAC"), ("mp3", "MP3"), ("wav", "WAV")):
         (file,) = parts(tmp_path, suffix, (0,))

@@ -1,25 +1,28 @@
-"""What C libraries write to the standard error output of the process, kept from it.
+"""What C libraries write to the standard output and error of the process, kept from them.
 
-libmpg123 within libsndfile prints warnings there, which cannot be turned off from outside.
+libmpg123 within libsndfile prints warnings on standard error, and libsndfile's reader of SDS files
+prints on standard output; neither can be turned off from outside.
 """
 
 import contextlib
+import ctypes
 import os
 import re
 import tempfile
 import threading
 from collections.abc import Iterator
 
-_CHATTER = re.compile(rb"\[?[\w./]*libmpg123|(Note|Warning): [A-Z]|\n$")
+_CHATTER = re.compile(rb"\[?[\w./]*libmpg123|(Note|Warning): [A-Z]|Error \w : |\n$")
 
 
 class _Aside:
-    """Standard error, turned aside into a file while there is anyone inside."""
+    """A file descriptor, turned aside into a file while there is anyone inside."""
 
-    def __init__(self) -> None:
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
         self._lock = threading.Lock()
         self._inside = 0
-        self._saved: int | None = None  # where standard error goes else
+        self._saved: int | None = None  # where it goes else
         self._caught = -1
         self._read = 0  # bytes of what was caught that have been looked at
 
@@ -30,13 +33,13 @@ class _Aside:
             if self._inside > 1:
                 return
             try:
-                self._saved = os.dup(2)
+                self._saved = os.dup(self._descriptor)
             except OSError:  # it is closed
                 return
             if self._caught < 0:
                 with tempfile.NamedTemporaryFile() as file:
                     self._caught = os.open(file.name, os.O_RDWR | os.O_APPEND)
-            os.dup2(self._caught, 2)
+            os.dup2(self._caught, self._descriptor)
 
     def leave(self) -> None:
         """Pass on what is no chatter, and turn it back if nobody else is inside."""
@@ -45,7 +48,7 @@ class _Aside:
             if self._saved is None:
                 return
             if self._inside == 0:
-                os.dup2(self._saved, 2)
+                os.dup2(self._saved, self._descriptor)
             others = self._others()
             if others:
                 with contextlib.suppress(OSError):
@@ -63,7 +66,7 @@ class _Aside:
         )
 
 
-_aside = _Aside()
+_output, _error = _Aside(1), _Aside(2)
 
 
 @contextlib.contextmanager
@@ -76,8 +79,24 @@ def quiet_libraries(needed: bool = True) -> Iterator[None]:
     if not needed or os.name != "posix":
         yield
         return
-    _aside.enter()
+    _error.enter()
     try:
         yield
     finally:
-        _aside.leave()
+        _error.leave()
+
+
+@contextlib.contextmanager
+def quiet_output(needed: bool = True) -> Iterator[None]:
+    """Keep libsndfile's lines on damaged SDS files from standard output, in the same way."""
+    if not needed or os.name != "posix":
+        yield
+        return
+    flush = ctypes.CDLL(None).fflush  # C has a buffer of its own before the descriptor
+    flush(None)
+    _output.enter()
+    try:
+        yield
+    finally:
+        flush(None)
+        _output.leave()

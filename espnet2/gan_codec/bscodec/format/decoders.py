@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 
 from espnet2.gan_codec.bscodec.format.audio_error import DecoderError
-from espnet2.gan_codec.bscodec.format.chatter import quiet_libraries
+from espnet2.gan_codec.bscodec.format.chatter import quiet_libraries, quiet_output
 from espnet2.gan_codec.bscodec.format.ffmpeg import FfmpegDecoder
 from espnet2.gan_codec.bscodec.format.files import Window
 from espnet2.gan_codec.bscodec.format.parts import Part
@@ -94,7 +94,9 @@ class SoundFileDecoder:
     def __init__(self, path: str, part: Part | None = None) -> None:
         self._window = Window(path, part.start, part.end, part.prefix) if part else None
         try:
-            with quiet_libraries():
+            with open(path, "rb") as file:
+                is_sds = file.read(2) == b"\xf0\x7e"
+            with quiet_libraries(), quiet_output(is_sds):
                 self._file = _Unseekable(self._window or sound_file_name(path), "r")
         except (soundfile.SoundFileError, TypeError) as error:
             if self._window:
@@ -113,7 +115,7 @@ class SoundFileDecoder:
     def read(self, num_frames: int) -> np.ndarray:
         """Return the next (n, num_channels) float32 samples, as of ``Decoder``."""
         try:
-            with quiet_libraries(self.container == "MP3"):
+            with quiet_libraries(self.container == "MP3"), quiet_output(self.container == "SDS"):
                 return self._file.read(num_frames, dtype="float32", always_2d=True)
         except soundfile.SoundFileError as error:
             raise DecoderError("damaged or cut short") from error

@@ -58,5 +58,5 @@ def _flac(path: str) -> list[Part]:
             if data[position + 4 : position + 8] in (b"\x00\x00\x00\x22", b"\x80\x00\x00\x22"):
                 starts.append(position)
             position = data.find(_FLAC, position + 4)
-        ends = [*starts[1:], len(data)]
+        ends = [*starts[1:], len(data)] if starts else []
         return [Part(start, end) for start, end in zip(starts, ends, strict=True)]
