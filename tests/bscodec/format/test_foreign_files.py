@@ -89,6 +89,17 @@ def test_video_gives_its_sound_and_is_refused_without_any(tmp_path):
     assert refusal(tmp_path / "b.mp4") == "not readable as audio: ffmpeg finds no audio in it"
 
 
+def test_bw64_is_read_and_refused_where_it_is_cut(tmp_path):
+    signal = make_noise(RATE)
+    path = write(tmp_path / "a.wav", signal, RATE, format="RF64")
+    path.write_bytes(b"BW64" + path.read_bytes()[4:])
+    ffmpeg("-i", path, tmp_path / "b.wav")  # skips where it is too old
+    assert np.array_equal(read(path)[0], signal.astype(np.float32))
+    os.truncate(path, path.stat().st_size - 1001)
+    present = 2 * RATE - 1001
+    assert refusal(path) == f"cut short: {present} of {2 * RATE} bytes of audio are there"
+
+
 def test_play_lists_are_not_followed(tmp_path):
     path, _ = make(tmp_path, "m4a")
     for name, text in (("a.m3u8", "#EXTM3U\n#EXTINF:5,\n{}\n"), ("a.txt", "file '{}'\n")):

@@ -25,6 +25,7 @@ _FOREIGN = [
     (0, b"OggS", "ogg", "Ogg"),
     (8, b"AVI ", "avi", "AVI"),
     (0, b"RIFF", "wav", "WAV"),
+    (0, b"BW64", "wav", "BW64"),
     (0, b"FORM", "aiff", "AIFF"),
     (0, b"caff", "caf", "CAF"),
     (0, b"#!AMR", "amr", "AMR"),
