@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from espnet2.gan_codec.bscodec.cli.jobs import UsageError, one_line
+from espnet2.gan_codec.bscodec.format.escapes import escaped
 
 COMMANDS = ("encode", "decode", "tokenize", "info", "models", "export", "demo", "score")
 _PACKAGE = "espnet2.gan_codec.bscodec.cli"
@@ -20,7 +21,7 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"bscodec: error: {message} (see '{self.prog} --help')\n")
+        self.exit(2, f"bscodec: error: {escaped(message)} (see '{self.prog} --help')\n")
 
 
 def get_parser() -> argparse.ArgumentParser:

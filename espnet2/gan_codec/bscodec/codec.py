@@ -138,10 +138,16 @@ class Codec:
         bands: int | None = None,
         max_hz: float | None = None,
         progress: Callable[[float], object] | None = None,
+        missing: Callable[[str], object] | None = None,
     ) -> BscHeader:
         """Encode an audio file to a ``.bsc`` file and return the header of that.
 
-        ``progress`` is called with seconds of audio as they are done.
+        Args:
+            source, target: the files.
+            bands, max_hz: as for ``encode``.
+            progress: called with seconds of audio as they are done.
+            missing: encode what there is of a cut or damaged file, and call this with each line
+                that says what is wrong; None: refuse such a file.
 
         Raises:
             AudioError, CodecError: the input cannot be read or coded.
@@ -149,13 +155,19 @@ class Codec:
         """
         num_bands = count_bands(self.bands, bands, max_hz)
         header = self.header(num_bands)
-        with AudioReader(source) as reader, BscWriter(target, header) as writer:
+        with (
+            AudioReader(source, missing is not None) as reader,
+            BscWriter(target, header) as writer,
+        ):
             counter = _Counter(reader.mono_blocks(self.sampling_rate))
             for codes in self.encode_blocks(counter, num_bands):
                 writer.append(codes)
                 if progress:
                     progress(codes.shape[1] * header.hop_length / header.sampling_rate)
             writer.close(counter.count)
+            for problem in reader.problems:
+                if missing:
+                    missing(problem)
         return writer.header
 
     def decode_file(

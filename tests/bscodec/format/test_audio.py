@@ -133,6 +133,8 @@ def test_wav_from_a_pipe_is_read_though_its_size_is_a_placeholder(tmp_path, size
         ("a.wav", b"", "the file is empty"),
         ("a.wav", b"hello" * 50, "not readable as audio: Format not recognised"),
         ("a.raw", b"hello" * 50, "not readable as audio"),
+        ("a.wav", b"%!PS-Adobe-3.0\n" * 50, "not readable as audio: this is a PostScript file"),
+        ("a.wav", b"version https://git-lfs", "not readable as audio: this is a pointer of Git"),
     ],
 )
 def test_files_without_audio_are_named(tmp_path, name, data, message):
@@ -146,6 +148,47 @@ def test_audio_of_no_samples_is_named(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(0), 24000)
     with pytest.raises(AudioError, match="a.wav: the file holds no audio"):
         AudioReader(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("reason", ["", "None"])
+def test_a_decoder_that_gives_no_reason_is_said_so(tmp_path, monkeypatch, reason):
+    def refuse(self, *_):
+        raise soundfile.SoundFileError(reason)
+
+    monkeypatch.setattr(soundfile.SoundFile, "__init__", refuse)
+    monkeypatch.setattr(soundfile.SoundFile, "__del__", lambda self: None)
+    (tmp_path / "a.wav").write_bytes(b"hello")
+    with pytest.raises(AudioError, match="not readable as audio: libsndfile does not say why"):
+        AudioReader(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("rate", [1, 8, 999])
+def test_rates_that_no_audio_has_are_refused(tmp_path, rate):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, make_tone(100), rate, subtype="PCM_U8")
+    with pytest.raises(AudioError) as error:
+        AudioReader(path)
+    assert str(error.value) == f"{path}: {rate} Hz is no rate of audio (1000 or more)"
+
+
+@pytest.mark.parametrize(
+    ("rate", "new_rate"), [(1000, 48000), (1000, 192000), (3, 7), (192000, 1000)]
+)
+def test_resampling_gives_small_blocks_at_any_ratio(rate, new_rate):
+    blocks = list(resample([make_tone(50000)], rate, new_rate))
+    assert max(map(len, blocks[:-1]), default=0) <= 4 * audio.BLOCK_FRAMES
+    assert sum(map(len, blocks)) == resampled_length(50000, rate, new_rate)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_pipes_are_refused_at_once(tmp_path):
+    path = tmp_path / "a.wav"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="is a pipe or device, not a regular file") as error:
+        AudioReader(path)
+    assert error.value.filename == str(path)
+    with pytest.raises(IsADirectoryError):
+        AudioReader(tmp_path)
 
 
 def test_missing_file_is_an_os_error(tmp_path):

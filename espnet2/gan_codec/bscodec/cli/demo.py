@@ -6,6 +6,8 @@ import shlex
 from importlib.util import find_spec
 from pathlib import Path
 
+from espnet2.gan_codec.bscodec.cli.jobs import print_text
+
 HELP = "code the clips that come with the package and make a page of the outcome"
 DESCRIPTION = """
 Code clips to .bsc files and back, print bitrates, distances and speeds of each clip and domain,
@@ -77,8 +79,10 @@ def run(args: argparse.Namespace) -> int:
     _write(out / "results.tsv", results.to_tsv(rows, domains))
     _write(out / "results.json", results.to_json(rows, domains, facts_by_name))
     _write(out / "report.html", build_report(coded, domains, model, facts))
-    print(results.text_table(rows, domains))
-    print(f"\n{NOTES.format(runs=RUNS)}\n\n{out / 'report.html'}: open it in a browser to listen")
+    print_text(results.text_table(rows, domains))
+    print_text(
+        f"\n{NOTES.format(runs=RUNS)}\n\n{out / 'report.html'}: open it in a browser to listen"
+    )
     return 0
 
 

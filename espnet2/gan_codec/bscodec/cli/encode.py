@@ -15,7 +15,8 @@ from espnet2.gan_codec.bscodec.cli.jobs import (
 HELP = "turn audio files into .bsc files"
 DESCRIPTION = """
 Turn audio files of any format, rate and number of channels into .bsc files. They are downmixed
-and resampled to the model's rate; decoding gives exactly as many samples at that rate.
+and resampled to the model's rate; decoding gives exactly as many samples at that rate. What
+libsndfile does not know (m4a, mp4, webm, wma) is read through ffmpeg, where that is installed.
 """
 EPILOG = """
 Several files, or folders with all that is below them, go into the folder OUT under their stems. A
@@ -32,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "inputs", nargs="+", metavar="IN", help="audio files, or folders with audio files"
     )
     add_common_arguments(parser, "the .bsc file to write, or a folder")
+    parser.add_argument(
+        "--salvage",
+        action="store_true",
+        help="code what there is of cut and damaged files, and say what is missing",
+    )
     parser.set_defaults(model="bscodec-mini")
 
 
@@ -67,9 +73,18 @@ def run(args: argparse.Namespace) -> int:
     tell_conversion = _ConversionNote(codec.sampling_rate)
 
     def make(job: Job, progress: Callable[[float], object]) -> str:
-        with AudioReader(job.source) as reader:
+        with AudioReader(job.source, args.salvage) as reader:
             tell_conversion(reader)
-        header = codec.encode_file(job.source, job.target, num_bands, progress=progress)
+        problems: list[str] = []
+        header = codec.encode_file(
+            job.source,
+            job.target,
+            num_bands,
+            progress=progress,
+            missing=problems.append if args.salvage else None,
+        )
+        if problems:
+            print_note(f"{job.source}: salvaged {header.duration:.2f} s: {'; '.join(problems)}")
         return (
             f"{job.source} -> {job.target}: {header.duration:.2f} s, "
             f"{header.bitrate / 1000:.2f} kbit/s, {job.target.stat().st_size} bytes"
@@ -86,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
         return "older than its input" if older_than_input(job) else None
 
     def seconds(job: Job) -> float:
-        with AudioReader(job.source) as reader:
+        with AudioReader(job.source, args.salvage) as reader:
             return reader.duration
 
     return run_job_list(job_list, make, problem_with, seconds, args.force)

@@ -2,6 +2,8 @@
 
 import argparse
 
+from espnet2.gan_codec.bscodec.cli.jobs import print_line
+
 HELP = "write a model as ESPnet's config.yaml and .pth"
 DESCRIPTION = """
 Write a model as config.yaml and TAG.pth, which espnet2.bin.gan_codec_inference takes and
@@ -22,5 +24,5 @@ def run(args: argparse.Namespace) -> int:
     from espnet2.gan_codec.bscodec.hub.export import export_experiment
 
     fingerprint = export_experiment(args.model, args.output, args.archive)
-    print(f"{args.output}: fingerprint {fingerprint[:8]}")
+    print_line(f"{args.output}: fingerprint {fingerprint[:8]}")
     return 0

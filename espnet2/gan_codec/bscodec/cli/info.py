@@ -3,6 +3,9 @@
 import argparse
 import json
 
+from espnet2.gan_codec.bscodec.cli.jobs import print_line
+from espnet2.gan_codec.bscodec.format.escapes import escaped_json
+
 HELP = "show what a .bsc file holds and check it"
 DESCRIPTION = """
 Show model, length, bands and real bit rates of a .bsc file, and check every block of it. The
@@ -25,9 +28,11 @@ def run(args: argparse.Namespace) -> int:
             pass
         header, num_bytes = reader.header, reader.file_bytes
     if args.json:
-        print(json.dumps(_as_json(args.file, header, num_bytes), ensure_ascii=False))
+        facts = _as_json(args.file, header, num_bytes)
+        print(escaped_json(json.dumps(facts, ensure_ascii=False)))
     else:
-        print("\n".join(_as_text(args.file, header, num_bytes)))
+        for line in _as_text(args.file, header, num_bytes):
+            print_line(line)
     return 0
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from espnet2.gan_codec.bscodec.format.escapes import escaped
+
 LONG_SECONDS = 60  # a single file of more than that gets a progress bar
 
 
@@ -176,17 +178,23 @@ def _progress_bar(job_list: JobList, seconds: Callable[[Job], float]):
 
 
 def print_line(line: str) -> None:
-    """Print a line of results on stdout, above a progress bar."""
+    """Print a line of results on stdout, above a progress bar; what is no text is escaped."""
     from tqdm import tqdm
 
-    tqdm.write(line, file=sys.stdout)
+    tqdm.write(escaped(line), file=sys.stdout)
+
+
+def print_text(text: str) -> None:
+    """Print several lines as ``print_line`` does."""
+    for line in text.split("\n"):
+        print_line(line)
 
 
 def print_note(line: str) -> None:
     """Print a line on stderr that the user should know."""
     from tqdm import tqdm
 
-    tqdm.write(f"bscodec: note: {line}", file=sys.stderr)
+    tqdm.write(escaped(f"bscodec: note: {line}"), file=sys.stderr)
 
 
 def print_error(error: Exception, target: Path) -> None:
@@ -199,7 +207,11 @@ def print_error(error: Exception, target: Path) -> None:
 
 
 def one_line(error: Exception) -> str:
-    """Return what an error says, the file's name first, without line breaks."""
+    """Return what an error says, the file's name first, in one line that is fit for a terminal."""
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+        reason = error.strerror or " ".join(map(str, error.args)) or type(error).__name__
+        return escaped(f"{os.fsdecode(error.filename)}: {reason}")
+    text = str(error)
+    if not type(error).__module__.startswith("espnet2.gan_codec"):
+        text = " ".join(text.split())  # line breaks of ours are of names, and so are escaped
+    return escaped(text) or type(error).__name__

@@ -4,7 +4,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from espnet2.gan_codec.bscodec.cli.jobs import UsageError, print_line, print_note
+from espnet2.gan_codec.bscodec.cli.jobs import UsageError, print_note, print_text
 
 HELP = "score decoded audio against the original, with the metrics of the paper"
 DESCRIPTION = """
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
 
     from espnet2.gan_codec.scoring.tables import to_markdown
 
-    print_line(to_markdown(results.systems, results.missing).partition("\n## Means")[0].strip())
+    print_text(to_markdown(results.systems, results.missing).partition("\n## Means")[0].strip())
     if not args.no_report:
         _write_report(request, results)
     failures = [o for o in results.results if o.failure]
@@ -199,7 +199,7 @@ def _write_report(request, results) -> None:
         print_note(f"no report: {error}")
         return
     write(request.outdir / "report.html", page)
-    print_line(f"\n{request.outdir / 'report.html'}: open it in a browser to see and listen")
+    print_text(f"\n{request.outdir / 'report.html'}: open it in a browser to see and listen")
 
 
 def _named(words: list[str], option: str) -> dict[str, Path]:

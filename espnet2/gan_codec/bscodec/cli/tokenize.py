@@ -7,6 +7,7 @@ from pathlib import Path
 
 from espnet2.gan_codec.bscodec.cli.encode import add_common_arguments, load_codec
 from espnet2.gan_codec.bscodec.cli.jobs import UsageError, print_line, print_note
+from espnet2.gan_codec.bscodec.format.files import require_regular
 
 LOG_SECONDS = 60  # between two lines of progress, where there is no terminal
 HELP = "turn a corpus into shards of discrete tokens"
@@ -71,6 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="make shards with skipped utterances again",
     )
     parser.add_argument(
+        "--salvage",
+        action="store_true",
+        help="code what there is of cut and damaged files, and say what is missing",
+    )
+    parser.add_argument(
         *("--allow-commands", "--allow_commands"),
         action="store_true",
         help="run what ends in '|' in a list as a shell command, whose output is the audio",
@@ -82,8 +88,8 @@ def run(args: argparse.Namespace) -> int:
     folder = Path(args.output)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {folder}: a folder is needed, and this is a file")
-    if not args.input.exists():
-        raise FileNotFoundError(2, "No such file or directory", str(args.input))
+    if not args.input.is_dir():
+        require_regular(args.input)
 
     from espnet2.gan_codec.bscodec.codec import count_bands
     from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
@@ -120,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
     status = 0
     if remaining:
         mark_incomplete(folder)
-        work = Work(args.model, folder, manifest, metadata, args.batch_seconds)
+        work = Work(args.model, folder, manifest, metadata, args.batch_seconds, args.salvage)
         encoded = _make(work, remaining, devices[: len(remaining)], codec)
         status = 0 if encoded or cached else 1
     return status if args.shard else _merge(folder, manifest, metadata, digests=False)
@@ -156,6 +162,8 @@ def _make(work, shards: list, devices: list[str], codec) -> int:
         for result in make_shards(work, shards, devices, codec, _Progress(bar)):
             encoded, skipped = encoded + result.encoded, skipped + result.skipped
             seconds += result.seconds
+            for line in result.salvaged:
+                print_note(line)
             elapsed = time.monotonic() - begun
             if bar.disable and begun + elapsed > reported + LOG_SECONDS:  # a log has no bar
                 reported, done = begun + elapsed, encoded + skipped

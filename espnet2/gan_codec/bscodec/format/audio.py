@@ -1,14 +1,14 @@
 """Audio files in and out, by blocks: any format, rate and number of channels in, mono out.
 
-Nothing here holds more than a block of a file, so that files may be of any length.
+Nothing here holds more than a block of a file, so that files may be of any length. What decodes
+them is in ``decoders.py``, what finds cut and damaged ones in ``containers.py`` and ``parts.py``.
 """
 
 import errno
 import os
-import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,63 +16,77 @@ import soundfile
 import soxr
 
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
+from espnet2.gan_codec.bscodec.format.audio_error import AudioError, DecoderError
+from espnet2.gan_codec.bscodec.format.containers import audio_extent
+from espnet2.gan_codec.bscodec.format.decoders import (
+    Decoder,
+    SoundFileDecoder,
+    open_decoder,
+    sound_file_name,
+)
+from espnet2.gan_codec.bscodec.format.ffmpeg import SUFFIXES as FFMPEG_SUFFIXES
+from espnet2.gan_codec.bscodec.format.ffmpeg import FfmpegDecoder
+from espnet2.gan_codec.bscodec.format.files import require_regular
+from espnet2.gan_codec.bscodec.format.parts import Part, find_parts
 
 BLOCK_FRAMES = 1 << 16
-SUFFIXES = frozenset(f".{name.lower()}" for name in soundfile.available_formats()) - {".raw"} | {
-    ".aif",
-    ".aifc",
-    ".oga",
-    ".opus",
-    ".sph",
-}
+LOWEST_RATE = 1000  # Hz; what has less is no audio, and would become very long
+_MORE_SUFFIXES = ".aif .aifc .mp2 .oga .opus .snd .sph".split()
+SUFFIXES = frozenset(
+    {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw"}
+    | FFMPEG_SUFFIXES.union(_MORE_SUFFIXES)
+)
 _OUTPUT_FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 _WAV_LIMIT = 2**32 - 4096  # bytes; a longer file needs RF64, which has the same suffix
-_STREAMED = 0x7FFF0000  # sizes from here on are what programs put in that write to a pipe
-_OGG_PAGE_BYTES = 27 + 255 + 255 * 255  # the largest there is
-_UNKNOWN_LENGTH = 2**62
 _DISK_FULL = 1 << 20  # bytes left under which a failed write is put down to a full disk
-
-
-class AudioError(ValueError):
-    """Audio that cannot be read or written as asked: one line that names the file."""
 
 
 class AudioReader:
     """An audio file open for reading by blocks; a context manager.
 
+    Streams that lie one after the other in a file (chained Ogg, joined FLAC or MP3) are read as
+    one.
+
+    Args:
+        path: a file in any format that libsndfile or, where it is installed, ffmpeg reads.
+        salvage: read what there is of a cut or damaged file; ``problems`` says what is missing.
+
     Attributes:
         sampling_rate: in Hz.
         num_channels: 1 or more.
         num_samples: per channel as the file's header says, or None where it does not.
+        problems: with ``salvage``, what was found wrong so far.
 
     Raises:
         AudioError: no audio file, an empty one, or one that is shorter than its header says.
-        OSError: the file cannot be opened.
+        OSError: the file cannot be opened, or is no regular file.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | os.PathLike, salvage: bool = False) -> None:
         self.path = os.fspath(path)
-        open(self.path, "rb").close()  # soundfile says "System error" for a missing file
+        self.problems: list[str] = []
+        self._salvage = salvage
+        require_regular(self.path)
         if os.path.getsize(self.path) == 0:
             raise AudioError(f"{self.path}: the file is empty")
         try:
-            self._file = soundfile.SoundFile(_name(self.path))
-        except (soundfile.SoundFileError, TypeError) as error:
-            reason = str(error).rpartition(": ")[2].strip().rstrip(".")
-            raise AudioError(f"{self.path}: not readable as audio: {reason}") from error
-        self.sampling_rate: int = self._file.samplerate
-        self.num_channels: int = self._file.channels
-        known = self._file.frames < _UNKNOWN_LENGTH
-        self.num_samples: int | None = self._file.frames if known else None
+            self._decoder = open_decoder(self.path)
+        except DecoderError as error:
+            raise AudioError(f"{self.path}: {error}") from error
+        self.sampling_rate = self._decoder.sampling_rate
+        self.num_channels = self._decoder.num_channels
+        self.num_samples = self._decoder.num_samples
         try:
             self._check_header()
-        except AudioError:
-            self._file.close()
+        except BaseException:
+            self._decoder.close()
             raise
 
     @property
     def duration(self) -> float:
         """In seconds; 0 where the header does not say."""
+        if isinstance(self._decoder, FfmpegDecoder):
+            return self._decoder.duration()
         return (self.num_samples or 0) / self.sampling_rate
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -82,24 +96,23 @@ class AudioReader:
             AudioError: damaged or missing samples, or ones that are not finite.
         """
         done = 0
-        while True:
-            try:
-                block = self._file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
-            except soundfile.SoundFileError as error:
-                place = f"after {done / self.sampling_rate:.2f} s"
-                raise AudioError(f"{self.path}: damaged or cut short {place}") from error
-            if not len(block):
-                break
-            finite = np.isfinite(block).all(axis=1)
-            if not finite.all():
-                second = (done + int(np.argmin(finite))) / self.sampling_rate
-                raise AudioError(f"{self.path}: sample at {second:.3f} s is NaN or infinite")
-            done += len(block)
-            yield block
-        if self.num_samples is not None and done < self.num_samples:
+        parts = find_parts(self.path, self._decoder.container)
+        for part in parts:
+            if part.problem:
+                self._found(part.problem)
+        if len(parts) > 1 and isinstance(self._decoder, FfmpegDecoder):
             raise AudioError(
-                f"{self.path}: cut short: {done} of {self.num_samples} samples could be read"
+                f"{self.path}: holds {len(parts)} streams one after the other, of a kind that is "
+                "read only by itself"
             )
+        for part in parts:
+            for block in self._part_blocks(part, len(parts)):
+                finite = np.isfinite(block).all(axis=1)
+                if not finite.all():
+                    second = (done + int(np.argmin(finite))) / self.sampling_rate
+                    raise AudioError(f"{self.path}: sample at {second:.3f} s is NaN or infinite")
+                done += len(block)
+                yield block
         if not done:
             raise AudioError(f"{self.path}: the file holds no audio")
 
@@ -114,38 +127,72 @@ class AudioReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._decoder.close()
+
+    def _found(self, problem: str) -> None:
+        """Refuse the file for a problem, or note it."""
+        if not self._salvage:
+            raise AudioError(f"{self.path}: {problem}")
+        self.problems.append(problem)
 
     def _check_header(self) -> None:
-        # libsndfile reads a cut file as far as it goes: Ogg without a word, ...
-        if self._file.format == "OGG" and not _ends_with_whole_page(self.path):
-            raise AudioError(f"{self.path}: cut short: its last Ogg page is not complete")
+        rate = self.sampling_rate
+        if rate < LOWEST_RATE:
+            raise AudioError(f"{self.path}: {rate} Hz is no rate of audio ({LOWEST_RATE} or more)")
+        subtype = getattr(self._decoder, "subtype", "")
+        extent = audio_extent(self.path, self._decoder.container, self.num_channels, subtype)
+        if extent and extent.present < extent.promised:
+            self._found(
+                f"cut short: {extent.present} of {extent.promised} bytes of audio are there"
+            )
         if self.num_samples == 0:
-            raise AudioError(f"{self.path}: the file holds no audio")
-        # ... WAV and AIFF with a line in its log.
-        log = self._file.extra_info
-        match = re.search(r"^\s*(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", log, re.MULTILINE)
-        if match:
-            promised, present = map(int, match.groups())
-            if present < promised < _STREAMED:
+            problems = [part.problem for part in find_parts(self.path, self._decoder.container)]
+            problem = next(filter(None, problems), "the file holds no audio")
+            raise AudioError(f"{self.path}: {problem}")
+
+    def _part_blocks(self, part: Part, num_parts: int) -> Iterator[np.ndarray]:
+        """Yield the blocks of one of the streams in the file."""
+        if num_parts == 1 and not part.prefix:
+            yield from self._decoded(self._decoder)
+            return
+        try:
+            decoder = SoundFileDecoder(self.path, part)
+        except DecoderError as error:
+            self._found(f"its stream from byte {part.start} on is {error}")
+            return
+        with closing(decoder):
+            found = (decoder.sampling_rate, decoder.num_channels)
+            if found != (self.sampling_rate, self.num_channels):
                 raise AudioError(
-                    f"{self.path}: cut short: {present} of {promised} bytes of audio are there"
+                    f"{self.path}: streams of different rates or numbers of channels, one after "
+                    "the other"
                 )
+            yield from self._decoded(decoder)
 
-
-def _name(path: str | os.PathLike) -> str | bytes:
-    """Return a file's name as soundfile takes it: also one that is no Unicode (not on Windows)."""
-    return os.fsencode(path) if os.name == "posix" else os.fspath(path)
-
-
-def _ends_with_whole_page(path: str) -> bool:
-    """Whether an Ogg file ends where its last page (27 bytes, segment sizes, segments) does."""
-    with open(path, "rb") as file:
-        file.seek(-min(os.path.getsize(path), _OGG_PAGE_BYTES), os.SEEK_END)
-        page = file.read().rpartition(b"OggS")[2]
-    num_segments = page[22] if len(page) > 22 else 0
-    sizes = page[23 : 23 + num_segments]
-    return len(page) >= 23 + num_segments + sum(sizes) and len(sizes) == num_segments > 0
+    def _decoded(self, decoder: Decoder) -> Iterator[np.ndarray]:
+        done = 0
+        rate, promised = self.sampling_rate, decoder.num_samples
+        # What a decoder has of a block before it meets damage is lost.
+        size = BLOCK_FRAMES // 64 if self._salvage else BLOCK_FRAMES
+        known = len(self.problems)
+        while True:
+            try:
+                block = decoder.read(size)
+            except DecoderError as error:
+                length = f" of {promised / rate:.2f}" if promised else ""
+                self._found(f"{error} after {done / rate:.2f}{length} s")
+                return
+            complaint = "" if self._salvage and len(block) else decoder.complaint(not len(block))
+            if complaint:
+                self._found(f"damaged or cut short at {done / rate:.2f} s: {complaint}")
+            if not len(block):
+                break
+            done += len(block)
+            yield block
+        if promised is not None and done < promised and known == len(self.problems):
+            # Of these the end is known to be there: what is missing is within.
+            what = "damaged" if decoder.container in ("OGG", "MP3") else "cut short"
+            self._found(f"{what}: {done} of {promised} samples could be read")
 
 
 def downmix(audio: np.ndarray) -> np.ndarray:
@@ -162,18 +209,20 @@ def resample(blocks: Iterable[np.ndarray], rate: int, new_rate: int) -> Iterator
     """Resample (n,) float32 blocks from ``rate`` to ``new_rate`` Hz, with soxr's high quality.
 
     The result does not depend on the block sizes, and has exactly
-    ``resampled_length`` samples.
+    ``resampled_length`` samples. Blocks stay small where ``new_rate`` is many times ``rate``.
     """
     if rate == new_rate:
         yield from blocks
         return
     stream = soxr.ResampleStream(rate, new_rate, 1, dtype="float32", quality="HQ")
     num_samples_in = num_samples_out = 0
+    size = min(BLOCK_FRAMES, max(1, BLOCK_FRAMES * rate // new_rate))  # of about a block's result
     for block in blocks:
         num_samples_in += len(block)
-        resampled = stream.resample_chunk(block)
-        num_samples_out += len(resampled)
-        yield resampled
+        for start in range(0, len(block), size):
+            resampled = stream.resample_chunk(block[start : start + size])
+            num_samples_out += len(resampled)
+            yield resampled
     missing = resampled_length(num_samples_in, rate, new_rate) - num_samples_out
     tail = stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)[:missing]
     yield np.pad(tail, (0, missing - len(tail)))
@@ -224,7 +273,7 @@ def write_audio(
     with atomic_write(path) as temporary:
         try:
             with soundfile.SoundFile(
-                _name(temporary), "w", sampling_rate, 1, subtype, format=kind
+                sound_file_name(temporary), "w", sampling_rate, 1, subtype, format=kind
             ) as file:
                 yield AudioWriter(file)
         except soundfile.SoundFileError as error:

@@ -18,6 +18,7 @@ from typing import BinaryIO
 import numpy as np
 
 from espnet2.gan_codec.bscodec.format.atomic import create_temporary
+from espnet2.gan_codec.bscodec.format.files import require_regular
 from espnet2.gan_codec.bscodec.format.header import (
     CRC_BYTES,
     MAX_HEADER_BYTES,
@@ -191,12 +192,13 @@ class BscReader:
 
     Raises:
         BitstreamError: one line that names the file and what is wrong with it.
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, or is a pipe or device.
     """
 
     def __init__(self, source: str | os.PathLike | BinaryIO) -> None:
         if isinstance(source, (str, os.PathLike)):
             self.name = os.fspath(source)
+            require_regular(source)
             self._file: BinaryIO = open(source, "rb")
         else:
             self.name = getattr(source, "name", "bitstream")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +58,14 @@ class Utterance:
         entry: its path or command.
         audio: (T,) float32 at the model's rate; empty if it is long, or there is none.
         reason: why there is none.
+        problems: what is missing of it, where cut and damaged files are salvaged.
     """
 
     name: str
     entry: str
     audio: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     reason: str = ""
+    problems: tuple[str, ...] = ()
 
     @property
     def is_short(self) -> bool:
@@ -72,12 +75,16 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What became of an utterance: ``codes`` (N, F) int64 of ``samples`` samples, or a reason."""
+    """What became of an utterance: ``codes`` (N, F) int64 of ``samples`` samples, or a reason.
+
+    ``problems`` is what is missing of a salvaged one.
+    """
 
     utterance: Utterance
     codes: np.ndarray | None = None
     samples: int = 0
     reason: str = ""
+    problems: tuple[str, ...] = ()
 
 
 def make_shard(
@@ -88,21 +95,25 @@ def make_shard(
     metadata: TokenMetadata,
     policy: BatchPolicy,
     progress: Callable[[int, float], object] | None = None,
-) -> tuple[int, int, float]:
+    salvage: bool = False,
+) -> tuple[int, int, float, list[str]]:
     """Code the lines of a shard and write it.
 
     Args:
         progress: is called with utterances and seconds of audio as they are done.
+        salvage: code what there is of cut and damaged files.
 
     Returns:
-        The utterances that were encoded and that were skipped, and seconds of audio.
+        The utterances that were encoded and that were skipped, seconds of audio, and a line for
+        each salvaged utterance.
 
     Raises:
         OSError: the shard cannot be written; nothing of it is left.
     """
     seconds = 0.0
+    salvaged: list[str] = []
     with write_shard(folder, shard, metadata) as output:
-        for encoded in encode_lines(codec, lines, len(metadata.bands), policy):
+        for encoded in encode_lines(codec, lines, len(metadata.bands), policy, salvage):
             name, entry = encoded.utterance.name, encoded.utterance.entry
             duration = encoded.samples / metadata.sampling_rate
             if encoded.codes is None:
@@ -110,17 +121,25 @@ def make_shard(
             else:
                 output.add(name, encoded.codes, encoded.samples)
                 seconds += duration
+                if encoded.problems:
+                    told = "; ".join(encoded.problems)
+                    salvaged.append(f"{name}: salvaged {duration:.2f} s: {told}")
             if progress:
                 progress(1, duration)
-    return len(output.rows), len(output.skipped), seconds
+    return len(output.rows), len(output.skipped), seconds, salvaged
 
 
 def encode_lines(
-    codec: Codec, lines: Iterable[tuple[str, str]], num_bands: int, policy: BatchPolicy
+    codec: Codec,
+    lines: Iterable[tuple[str, str]],
+    num_bands: int,
+    policy: BatchPolicy,
+    salvage: bool = False,
 ) -> Iterator[Encoded]:
     """Code utterances; yield what became of each, in their order."""
+    read = partial(_read, sampling_rate=codec.sampling_rate, salvage=salvage)
     for window in _windows(
-        _prefetch(codec, lines, policy.num_readers), codec.sampling_rate, policy
+        _prefetch(read, lines, policy.num_readers), codec.sampling_rate, policy
     ):
         short = [u for u in window if u.is_short]
         done: dict[str, Encoded] = {}
@@ -132,7 +151,7 @@ def encode_lines(
             if utterance.reason:
                 yield Encoded(utterance, reason=utterance.reason)
             elif not utterance.is_short:
-                yield _code_long(codec, utterance, num_bands)
+                yield _code_long(codec, utterance, num_bands, salvage)
             else:
                 yield done[utterance.name]
 
@@ -147,7 +166,7 @@ def _code(codec: Codec, batch: list[Utterance], num_bands: int) -> Iterator[Enco
             pass  # each by itself, to see which one it was
         else:
             for utterance, one in zip(batch, encoded, strict=True):
-                yield Encoded(utterance, one.codes, one.num_samples)
+                yield Encoded(utterance, one.codes, one.num_samples, problems=utterance.problems)
             return
     for utterance in batch:
         try:
@@ -155,10 +174,11 @@ def _code(codec: Codec, batch: list[Utterance], num_bands: int) -> Iterator[Enco
         except ValueError as error:
             yield Encoded(utterance, reason=_reason(error, utterance.entry))
         else:
-            yield Encoded(utterance, np.concatenate(blocks, axis=1), len(utterance.audio))
+            codes, samples = np.concatenate(blocks, axis=1), len(utterance.audio)
+            yield Encoded(utterance, codes, samples, problems=utterance.problems)
 
 
-def _code_long(codec: Codec, utterance: Utterance, num_bands: int) -> Encoded:
+def _code_long(codec: Codec, utterance: Utterance, num_bands: int, salvage: bool) -> Encoded:
     """Code audio as it is read."""
     samples = 0
 
@@ -169,23 +189,23 @@ def _code_long(codec: Codec, utterance: Utterance, num_bands: int) -> Encoded:
             yield block
 
     try:
-        with _opened(utterance.entry) as reader:
+        with _opened(utterance.entry, salvage) as reader:
             blocks = counted(reader.mono_blocks(codec.sampling_rate))
             codes = np.concatenate(list(codec.encode_blocks(blocks, num_bands)), axis=1)
     except (ValueError, OSError) as error:
         return Encoded(utterance, reason=_reason(error, utterance.entry))
-    return Encoded(utterance, codes, samples)
+    return Encoded(utterance, codes, samples, problems=tuple(reader.problems))
 
 
 def _prefetch(
-    codec: Codec, lines: Iterable[tuple[str, str]], num_readers: int
+    read: Callable[[str, str], Utterance], lines: Iterable[tuple[str, str]], num_readers: int
 ) -> Iterator[Utterance]:
     """Read audio in threads, a little ahead of what is asked for."""
     pool = ThreadPoolExecutor(num_readers)
     waiting: deque = deque()
     try:
         for name, entry in lines:
-            waiting.append(pool.submit(_read, name, entry, codec.sampling_rate))
+            waiting.append(pool.submit(read, name, entry))
             if len(waiting) > 2 * num_readers:
                 yield waiting.popleft().result()
         while waiting:
@@ -194,10 +214,10 @@ def _prefetch(
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupted run waits for no command
 
 
-def _read(name: str, entry: str, sampling_rate: int) -> Utterance:
+def _read(name: str, entry: str, sampling_rate: int, salvage: bool) -> Utterance:
     blocks, samples = [], 0
     try:
-        with _opened(entry) as reader:
+        with _opened(entry, salvage) as reader:
             for block in reader.mono_blocks(sampling_rate):
                 blocks.append(block)
                 samples += len(block)
@@ -205,14 +225,14 @@ def _read(name: str, entry: str, sampling_rate: int) -> Utterance:
                     return Utterance(name, entry)
     except (ValueError, OSError) as error:
         return Utterance(name, entry, reason=_reason(error, entry))
-    return Utterance(name, entry, np.concatenate(blocks))
+    return Utterance(name, entry, np.concatenate(blocks), problems=tuple(reader.problems))
 
 
 @contextmanager
-def _opened(entry: str) -> Iterator[AudioReader]:
+def _opened(entry: str, salvage: bool) -> Iterator[AudioReader]:
     """Open a file, or what a command that ends in "|" writes to its output."""
     if not entry.endswith("|"):
-        with AudioReader(entry) as reader:
+        with AudioReader(entry, salvage) as reader:
             yield reader
         return
     with tempfile.NamedTemporaryFile(suffix=".audio") as file:
@@ -223,7 +243,7 @@ def _opened(entry: str) -> Iterator[AudioReader]:
             last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
             raise ValueError(f"its command fails: {' '.join(last) or 'no reason given'}")
         try:
-            with AudioReader(file.name) as reader:
+            with AudioReader(file.name, salvage) as reader:
                 yield reader
         except ValueError as error:
             raise ValueError(str(error).replace(file.name, "its output")) from error

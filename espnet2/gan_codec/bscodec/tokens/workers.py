@@ -31,6 +31,7 @@ class Work:
         manifest: what is encoded.
         metadata: of the codes.
         batch_seconds: as of ``BatchPolicy``; None: what suits the device.
+        salvage: code what there is of cut and damaged files.
     """
 
     model: str
@@ -38,15 +39,20 @@ class Work:
     manifest: Manifest
     metadata: TokenMetadata
     batch_seconds: float | None = None
+    salvage: bool = False
 
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What became of the utterances of a shard: how many, and seconds of audio encoded."""
+    """What became of the utterances of a shard: how many, and seconds of audio encoded.
+
+    ``salvaged`` has a line for each that is not whole.
+    """
 
     encoded: int
     skipped: int
     seconds: float
+    salvaged: list[str]
 
 
 def choose_devices(device: str, processes: int | None) -> list[str]:
@@ -103,7 +109,9 @@ def _make_one(
     progress: Callable[[int, float], object],
 ) -> ShardResult:
     lines = work.manifest.read(shard)
-    done = make_shard(codec, work.folder, shard, lines, work.metadata, policy, progress)
+    done = make_shard(
+        codec, work.folder, shard, lines, work.metadata, policy, progress, work.salvage
+    )
     return ShardResult(*done)
 
 

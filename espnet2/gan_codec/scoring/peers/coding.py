@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.format.audio import AudioReader, downmix
+from espnet2.gan_codec.bscodec.format.escapes import escaped
 from espnet2.gan_codec.scoring.codes import read_codes
 from espnet2.gan_codec.scoring.inputs import read_utterances
 from espnet2.gan_codec.scoring.metrics.metric import ScoringError, UnavailableError
@@ -95,7 +96,7 @@ def code_all(
 
         with (
             ThreadPoolExecutor(jobs) as pool,
-            tqdm(total=len(utterances), unit="file", desc=peer.name, disable=None) as bar,
+            tqdm(total=len(utterances), unit="file", desc=escaped(peer.name), disable=None) as bar,
         ):
             for name, coded in pool.map(code, utterances.items()):
                 bar.update()
