@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
+from espnet2.gan_codec.bscodec.format.cursor import Cursor, Damage, pack_varint
+
 MAGIC = b"BSC"
 VERSION = 1
 SUFFIX = ".bsc"
@@ -164,7 +166,7 @@ def pack_header(header: BscHeader) -> bytes:
     if clock in WELL_KNOWN_CLOCKS:
         parts.append(bytes([1 + WELL_KNOWN_CLOCKS.index(clock)]))
     else:
-        parts.append(bytes([SPELLED_OUT]) + _varint(clock[0]) + _varint(clock[1]))
+        parts.append(bytes([SPELLED_OUT]) + pack_varint(clock[0]) + pack_varint(clock[1]))
     parts.append(header.num_samples.to_bytes(NUM_SAMPLES_BYTES, "little"))
     parts.append(_pack_bands(header.bands))
     parts.append(_pack_sizes(header.codebook_sizes))
@@ -184,7 +186,7 @@ def unpack_header(data: bytes, name: str) -> tuple[BscHeader, int]:
         raise BitstreamError(f"{name}: the file is empty")
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
         raise BitstreamError(f"{name}: not a {SUFFIX} file")
-    cursor = _Cursor(data, len(MAGIC))
+    cursor = Cursor(data, len(MAGIC))
     try:
         version = cursor.byte()
         if version != VERSION:
@@ -195,7 +197,7 @@ def unpack_header(data: bytes, name: str) -> tuple[BscHeader, int]:
         cursor.take(CRC_BYTES)
     except EOFError:
         raise BitstreamError(f"{name}: the file is cut short within its header") from None
-    except (_Damage, UnicodeDecodeError) as error:
+    except (Damage, UnicodeDecodeError) as error:
         raise BitstreamError(f"{name}: the header is damaged") from error
     # One header has one spelling, checksum included: anything else has been changed.
     if pack_header(header) != data[: cursor.position]:
@@ -203,38 +205,7 @@ def unpack_header(data: bytes, name: str) -> tuple[BscHeader, int]:
     return header, cursor.position
 
 
-class _Damage(Exception):
-    """Bytes that no writer makes."""
-
-
-class _Cursor:
-    """Walk through bytes that may end too early (EOFError)."""
-
-    def __init__(self, data: bytes, position: int) -> None:
-        self.data, self.position = data, position
-
-    def take(self, size: int) -> bytes:
-        chunk = self.data[self.position : self.position + size]
-        if len(chunk) < size:
-            raise EOFError
-        self.position += size
-        return chunk
-
-    def byte(self) -> int:
-        return self.take(1)[0]
-
-    def varint(self) -> int:
-        """Seven bits a byte, low ones first; the high bit says that more follow."""
-        value = 0
-        for shift in range(0, 70, 7):
-            byte = self.byte()
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-        raise _Damage
-
-
-def _unpack_fields(cursor: _Cursor) -> BscHeader:
+def _unpack_fields(cursor: Cursor) -> BscHeader:
     index = cursor.byte()
     model = cursor.take(cursor.byte()).decode() if index == SPELLED_OUT else None
     fingerprint = cursor.take(4).hex()
@@ -251,21 +222,13 @@ def _unpack_fields(cursor: _Cursor) -> BscHeader:
     try:
         return BscHeader(num_samples, *clock, bands, sizes, model, fingerprint)
     except BitstreamError as error:
-        raise _Damage from error
+        raise Damage from error
 
 
 def _lookup(table: tuple[T, ...], index: int) -> T:
     if not 1 <= index <= len(table):
-        raise _Damage
+        raise Damage
     return table[index - 1]
-
-
-def _varint(value: int) -> bytes:
-    groups = []
-    while value >= 0x80:
-        groups.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*groups, value])
 
 
 def _pack_bands(bands: tuple[tuple[float, float], ...]) -> bytes:
@@ -274,12 +237,12 @@ def _pack_bands(bands: tuple[tuple[float, float], ...]) -> bytes:
     if _chain(edges) == tuple(map(tuple, bands)) and all(
         edge == int(edge) < 2**32 for edge in edges
     ):
-        return bytes([len(bands)]) + b"".join(_varint(int(edge)) for edge in edges)
+        return bytes([len(bands)]) + b"".join(pack_varint(int(edge)) for edge in edges)
     spelled = b"".join(struct.pack("<dd", low, high) for low, high in bands)
     return bytes([_EXPLICIT_EDGES | len(bands)]) + spelled
 
 
-def _unpack_bands(cursor: _Cursor) -> tuple[tuple[float, float], ...]:
+def _unpack_bands(cursor: Cursor) -> tuple[tuple[float, float], ...]:
     first = cursor.byte()
     count = first & ~_EXPLICIT_EDGES
     if first & _EXPLICIT_EDGES:
@@ -307,21 +270,21 @@ def _pack_size(size: int) -> bytes:
     exponent = (size - 1).bit_length()
     if size == 1 << exponent:
         return bytes([exponent])
-    return bytes([_NOT_A_POWER_OF_TWO]) + _varint(size)
+    return bytes([_NOT_A_POWER_OF_TWO]) + pack_varint(size)
 
 
-def _unpack_sizes(cursor: _Cursor, count: int) -> tuple[int, ...]:
+def _unpack_sizes(cursor: Cursor, count: int) -> tuple[int, ...]:
     alike, size = _unpack_size(cursor)
     if alike:
         return (size,) * count
     return (size, *(_unpack_size(cursor)[1] for _ in range(count - 1)))
 
 
-def _unpack_size(cursor: _Cursor) -> tuple[bool, int]:
+def _unpack_size(cursor: Cursor) -> tuple[bool, int]:
     first = cursor.byte()
     alike, rest = bool(first & _ALL_ALIKE), first & ~_ALL_ALIKE
     if rest == _NOT_A_POWER_OF_TWO:
         return alike, cursor.varint()
     if rest > MAX_BITS:
-        raise _Damage
+        raise Damage
     return alike, 1 << rest
