@@ -7,14 +7,15 @@ models and clocks are table indices, the rest are variable-length integers.
 import math
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeVar
 
 from espnet2.gan_codec.bscodec.format.cursor import Cursor, Damage, pack_varint
 
 MAGIC = b"BSC"
-VERSION = 1
+MONO_VERSION = 1  # one channel and no original rate: what this version has no place for
+VERSION = 2
 SUFFIX = ".bsc"
 BLOCK_SECONDS = 10
 WELL_KNOWN_MODELS = (
@@ -28,7 +29,8 @@ SPELLED_OUT = 0  # table index that says: the value itself follows
 MAX_BITS = 32
 NUM_SAMPLES_BYTES = 5
 MAX_NUM_SAMPLES = 256**NUM_SAMPLES_BYTES - 1
-MAX_HEADER_BYTES = 4096  # more than any header of this version can take
+MAX_CHANNELS = 255
+MAX_HEADER_BYTES = 4096  # more than any header of these versions can take
 CRC_BYTES = 4
 
 _EXPLICIT_EDGES = 0x80
@@ -56,6 +58,9 @@ class BscHeader:
         codebook_sizes: number of entries of each stream's codebook.
         model: tag of the model the codes belong to (at most 255 bytes of UTF-8).
         fingerprint: first 4 bytes of the SHA-256 of that model's weights, as 8 hex digits.
+        num_channels: that have codes of their own.
+        original_rate: of the audio before it was resampled, in Hz; 0: not kept.
+        original_samples: its length at ``original_rate``; 0 where that is not kept.
 
     Raises:
         BitstreamError: a value that no file can hold.
@@ -68,6 +73,9 @@ class BscHeader:
     codebook_sizes: tuple[int, ...]
     model: str
     fingerprint: str
+    num_channels: int = field(default=1, kw_only=True)
+    original_rate: int = field(default=0, kw_only=True)
+    original_samples: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         check(0 <= self.num_samples <= MAX_NUM_SAMPLES, "num_samples", self.num_samples)
@@ -81,6 +89,27 @@ class BscHeader:
         check(1 <= len(self.model.encode()) <= 255, "model", repr(self.model))
         digits = set(self.fingerprint) <= set("0123456789abcdef")
         check(digits and len(self.fingerprint) == 8, "fingerprint", repr(self.fingerprint))
+        check(1 <= self.num_channels <= MAX_CHANNELS, "num_channels", self.num_channels)
+        check(0 <= self.original_rate < 2**32, "original_rate", self.original_rate)
+        # resampling rounds to whole samples: another length is none that audio can have had
+        off = self.original_samples * self.sampling_rate - self.num_samples * self.original_rate
+        close = 2 * abs(off) <= self.original_rate or (self.num_samples == 1 and off < 0)
+        known = bool(self.original_rate and self.num_samples)  # 0 while a file is being written
+        fits = 0 <= self.original_samples <= MAX_NUM_SAMPLES and close
+        check(known == bool(self.original_samples), "original_samples", self.original_samples)
+        check(fits or not known, "original_samples", self.original_samples)
+
+    @property
+    def version(self) -> int:
+        """Of the format: the oldest one that has a place for everything here."""
+        is_mono = self.num_channels == 1 and not self.original_rate
+        return MONO_VERSION if is_mono else VERSION
+
+    @property
+    def codes_shape(self) -> tuple[int, ...]:
+        """Of one frame of codes: (num_bands,), or (num_channels, num_bands) for several."""
+        channels = (self.num_channels,) if self.num_channels > 1 else ()
+        return (*channels, self.num_bands)
 
     @property
     def num_bands(self) -> int:
@@ -90,6 +119,11 @@ class BscHeader:
     def bits(self) -> tuple[int, ...]:
         """Bits of one index in each band: ceil(log2(codebook size))."""
         return tuple((size - 1).bit_length() for size in self.codebook_sizes)
+
+    @property
+    def frame_bits(self) -> int:
+        """Bits of one frame, of all bands and channels."""
+        return self.num_channels * sum(self.bits)
 
     @property
     def num_frames(self) -> int:
@@ -112,12 +146,12 @@ class BscHeader:
     @property
     def bitrate(self) -> float:
         """Bits of code for every second of audio, in bits/s: the rate of an endless signal."""
-        return sum(self.bits) * self.sampling_rate / self.hop_length
+        return self.frame_bits * self.sampling_rate / self.hop_length
 
     @property
     def payload_bits(self) -> int:
         """Bits of code in the whole file, the last frame counted whole."""
-        return self.num_frames * sum(self.bits)
+        return self.num_frames * self.frame_bits
 
     @property
     def payload_bitrate(self) -> float:
@@ -141,7 +175,7 @@ class BscHeader:
 
     def block_bytes(self, num_frames: int) -> int:
         """Size in bytes of a block of ``num_frames`` frames with its checksum."""
-        return -(-num_frames * sum(self.bits) // 8) + CRC_BYTES
+        return -(-num_frames * self.frame_bits // 8) + CRC_BYTES
 
     def frames_of_block(self, index: int) -> int:
         return min(self.frames_per_block, self.num_frames - index * self.frames_per_block)
@@ -155,7 +189,7 @@ def check(condition: bool, name: str, value: object) -> None:
 
 def pack_header(header: BscHeader) -> bytes:
     """Return the header's bytes. Equal headers give equal bytes."""
-    parts = [MAGIC, bytes([VERSION])]
+    parts = [MAGIC, bytes([header.version])]
     if header.model in WELL_KNOWN_MODELS:
         parts.append(bytes([1 + WELL_KNOWN_MODELS.index(header.model)]))
     else:
@@ -170,6 +204,10 @@ def pack_header(header: BscHeader) -> bytes:
     parts.append(header.num_samples.to_bytes(NUM_SAMPLES_BYTES, "little"))
     parts.append(_pack_bands(header.bands))
     parts.append(_pack_sizes(header.codebook_sizes))
+    if header.version > MONO_VERSION:
+        parts.append(bytes([header.num_channels]) + pack_varint(header.original_rate))
+        if header.original_rate:
+            parts.append(header.original_samples.to_bytes(NUM_SAMPLES_BYTES, "little"))
     data = b"".join(parts)
     return data + struct.pack("<I", zlib.crc32(data))
 
@@ -189,11 +227,12 @@ def unpack_header(data: bytes, name: str) -> tuple[BscHeader, int]:
     cursor = Cursor(data, len(MAGIC))
     try:
         version = cursor.byte()
-        if version != VERSION:
+        if not MONO_VERSION <= version <= VERSION:
             raise BitstreamError(
-                f"{name}: version {version} of the {SUFFIX} format: this program reads {VERSION}"
+                f"{name}: version {version} of the {SUFFIX} format: "
+                f"this program reads {MONO_VERSION} and {VERSION}"
             )
-        header = _unpack_fields(cursor)
+        header = _unpack_fields(cursor, version)
         cursor.take(CRC_BYTES)
     except EOFError:
         raise BitstreamError(f"{name}: the file is cut short within its header") from None
@@ -205,7 +244,7 @@ def unpack_header(data: bytes, name: str) -> tuple[BscHeader, int]:
     return header, cursor.position
 
 
-def _unpack_fields(cursor: Cursor) -> BscHeader:
+def _unpack_fields(cursor: Cursor, version: int) -> BscHeader:
     index = cursor.byte()
     model = cursor.take(cursor.byte()).decode() if index == SPELLED_OUT else None
     fingerprint = cursor.take(4).hex()
@@ -219,8 +258,14 @@ def _unpack_fields(cursor: Cursor) -> BscHeader:
     num_samples = int.from_bytes(cursor.take(NUM_SAMPLES_BYTES), "little")
     bands = _unpack_bands(cursor)
     sizes = _unpack_sizes(cursor, len(bands))
+    more = {}
+    if version > MONO_VERSION:
+        more = {"num_channels": cursor.byte(), "original_rate": cursor.varint()}
+        if more["original_rate"]:
+            length = int.from_bytes(cursor.take(NUM_SAMPLES_BYTES), "little")
+            more["original_samples"] = length
     try:
-        return BscHeader(num_samples, *clock, bands, sizes, model, fingerprint)
+        return BscHeader(num_samples, *clock, bands, sizes, model, fingerprint, **more)
     except BitstreamError as error:
         raise Damage from error
 
