@@ -134,7 +134,7 @@ class Codec:
         audio, rate = as_channels(audio), as_rate(rate)
         mix = ChannelMix(channels, audio.shape[1], "audio")
         blocks = [mix(audio)]
-        header = self._new_header(num_bands, mix, rate, keep_rate)
+        header = self.new_header(num_bands, mix, rate, keep_rate)
         counter = SampleCounter(resample(blocks, rate, self.sampling_rate, mix.num_outputs))
         codes = np.concatenate(list(self.encode_blocks(counter, num_bands)), axis=-1)
         warn_of_loss(mix, None)
@@ -186,7 +186,7 @@ class Codec:
         num_bands = count_bands(self.bands, bands, max_hz)
         with AudioReader(source) as reader:
             mix = ChannelMix(channels, reader.num_channels, reader.path)
-            header = self._new_header(num_bands, mix, reader.sampling_rate, keep_rate)
+            header = self.new_header(num_bands, mix, reader.sampling_rate, keep_rate)
             blocks = reader.mixed_blocks(self.sampling_rate, mix, mix.num_outputs)
             counter = SampleCounter(blocks)
             with BscWriter(target, header) as writer:
@@ -271,9 +271,8 @@ class Codec:
         if done < length:  # a sample or two, where both ways of resampling have rounded
             yield np.zeros((length - done, *block.shape[1:]), dtype=np.float32)
 
-    def _new_header(
-        self, num_bands: int, mix: ChannelMix, rate: int, keep_rate: bool
-    ) -> BscHeader:
+    def new_header(self, num_bands: int, mix: ChannelMix, rate: int, keep_rate: bool) -> BscHeader:
+        """Return the header of a file that is still to be coded from audio at ``rate`` Hz."""
         kept = rate if keep_rate or mix.num_outputs > 1 else 0
         return self.header(num_bands, num_channels=mix.num_outputs, original_rate=kept)
 

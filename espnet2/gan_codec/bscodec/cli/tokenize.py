@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from espnet2.gan_codec.bscodec.cli.encode import add_common_arguments, load_codec
-from espnet2.gan_codec.bscodec.cli.jobs import UsageError, print_line, print_note
+from espnet2.gan_codec.bscodec.cli.jobs import print_line, print_note
+from espnet2.gan_codec.bscodec.cli.usage import UsageError
 
 LOG_SECONDS = 60  # between two lines of progress, where there is no terminal
 HELP = "turn a corpus into shards of discrete tokens"
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="IN",
         help="a Kaldi list ending in .scp (name path), another list (a path a line), or a folder",
     )
-    add_common_arguments(parser, "the folder of tokens")
+    add_common_arguments(parser, "the folder of tokens", required=True)
     parser.set_defaults(model="bscodec-mini")
     parser.add_argument(
         "--format",

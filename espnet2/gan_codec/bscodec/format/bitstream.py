@@ -199,17 +199,21 @@ class BscReader:
     channels, at most ten seconds of frames, and checked before it is given out. Size and header
     are checked at once, so a foreign or cut file raises here.
 
+    Args:
+        source: a path, or a file that can be sought in.
+        name: what errors call a file without a path.
+
     Raises:
         BitstreamError: one line that names the file and what is wrong with it.
         OSError: the file cannot be read.
     """
 
-    def __init__(self, source: str | os.PathLike | BinaryIO) -> None:
+    def __init__(self, source: str | os.PathLike | BinaryIO, name: str | None = None) -> None:
         if isinstance(source, (str, os.PathLike)):
             self.name = os.fspath(source)
             self._file: BinaryIO = open(source, "rb")
         else:
-            self.name = getattr(source, "name", "bitstream")
+            self.name = name or getattr(source, "name", "bitstream")
             self._file = source
         try:
             self.file_bytes = self._file.seek(0, os.SEEK_END)
