@@ -25,8 +25,8 @@ def test_opposite_channels_are_said_to_cancel_in_one_note(bscodec):
     assert result.notes[0].startswith("bscodec: note: a.wav: downmixed from 2 channels to one")
     assert result.notes[1] == (
         "bscodec: note: a.wav: averaging its 2 channels loses everything of channel 1, since they "
-        "cancel or the others are quiet (--channels 1 takes that one alone, --channels keep codes "
-        "all)"
+        "cancel or the others are quiet: --channels 1 takes that one alone, --channels keep codes "
+        "all"
     )
     for option in ("--channels 1", "--channel 1"):
         chosen = bscodec(f"encode a.wav --force {option}")

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         *("--channels", "--channel"),
-        type=_channels,
+        type=parse_channels,
         default="mean",
         metavar="WHICH",
         help="mean of all channels, the number of one, from 1, or keep: code each of them "
@@ -108,7 +108,7 @@ def _run(args: argparse.Namespace, streams: StandardStreams) -> int:
             progress=progress,
             channels=args.channels,
             keep_rate=args.keep_rate,
-            notice=note,
+            notice=lambda line: note(f"{line}, --channels keep codes all"),
         )
         return (
             f"{job.source} -> {job.target}: {header.duration:.2f} s, "
@@ -143,7 +143,8 @@ def _run(args: argparse.Namespace, streams: StandardStreams) -> int:
     return run_job_list(job_list, make, problem_with, seconds, args.force, streams)
 
 
-def _channels(text: str) -> str | int:
+def parse_channels(text: str) -> str | int:
+    """Return what ``--channels`` says: "mean", "keep", or a number from 1."""
     if text in ("mean", "keep"):
         return text
     if not re.fullmatch(r"0*[1-9][0-9]*", text):

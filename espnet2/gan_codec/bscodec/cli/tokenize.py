@@ -5,7 +5,7 @@ import re
 import time
 from pathlib import Path
 
-from espnet2.gan_codec.bscodec.cli.encode import add_common_arguments, load_codec
+from espnet2.gan_codec.bscodec.cli.encode import add_common_arguments, load_codec, parse_channels
 from espnet2.gan_codec.bscodec.cli.jobs import print_line, print_note
 from espnet2.gan_codec.bscodec.cli.usage import UsageError
 
@@ -34,6 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_common_arguments(parser, "the folder of tokens", required=True)
     parser.set_defaults(model="bscodec-mini")
+    parser.add_argument(
+        *("--channels", "--channel"),
+        type=_one_channel,
+        default="mean",
+        metavar="WHICH",
+        help="mean of all channels, or the number of one, from 1 (default: mean)",
+    )
     parser.add_argument(
         "--format",
         default="ark",
@@ -105,7 +112,9 @@ def run(args: argparse.Namespace) -> int:
     manifest = open_manifest(args.input, folder, size, args.allow_commands)
     header = codec.header(num_bands)
     dtype = FORMATS[args.format].dtype(header.codebook_sizes)
-    metadata = TokenMetadata.of(header, codec.fingerprint, args.format, dtype, manifest.shard_size)
+    metadata = TokenMetadata.of(
+        header, codec.fingerprint, args.format, dtype, manifest.shard_size, args.channels
+    )
     if not args.force:
         check_folder(folder, metadata)
     if args.merge:
@@ -150,13 +159,16 @@ def _make(work, shards: list, devices: list[str], codec) -> int:
     """Make shards and print how fast that was; return how many utterances were encoded."""
     from espnet2.gan_codec.bscodec.tokens.workers import make_shards
 
-    encoded = skipped = 0
+    encoded = skipped = cancelled = 0
     seconds, total = 0.0, sum(shard.count for shard in shards)
     begun = reported = time.monotonic()
     with _progress_bar(total, "utt") as bar:
         for result in make_shards(work, shards, devices, codec, _Progress(bar)):
             encoded, skipped = encoded + result.encoded, skipped + result.skipped
             seconds += result.seconds
+            if result.warnings and not cancelled:
+                print_note(result.warnings[0])
+            cancelled += len(result.warnings)
             elapsed = time.monotonic() - begun
             if bar.disable and begun + elapsed > reported + LOG_SECONDS:  # a log has no bar
                 reported, done = begun + elapsed, encoded + skipped
@@ -165,6 +177,8 @@ def _make(work, shards: list, devices: list[str], codec) -> int:
                     f"{done} of {total} utterances, {_speed(seconds, elapsed)}, {left} left"
                 )
     elapsed = time.monotonic() - begun
+    if cancelled > 1:
+        print_note(f"averaging loses more than 12 dB of {cancelled} utterances altogether")
     failed = f", {skipped} skipped" if skipped else ""
     processes = "1 process" if len(devices) == 1 else f"{len(devices)} processes"
     print_line(
@@ -220,6 +234,12 @@ def _positive(text: str) -> int:
     if not re.fullmatch(r"0*[1-9][0-9]*", text):
         raise argparse.ArgumentTypeError(f"{text}: expected a number above 0")
     return int(text)
+
+
+def _one_channel(text: str) -> str | int:
+    if text == "keep":
+        raise argparse.ArgumentTypeError("keep: tokens are of one channel: give mean or a number")
+    return parse_channels(text)
 
 
 def _shard_of(text: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from espnet2.gan_codec.bscodec.format.header import MAX_CHANNELS
 
 MEAN, KEEP = "mean", "keep"
 LOSS_DB = 12.0  # averaging a signal with silence in 3 other channels loses that much
+MIN_SAMPLES = 32  # fewer cancel by chance
 
 
 class ChannelMix:
@@ -64,13 +65,13 @@ class ChannelMix:
 
     @property
     def warning(self) -> str | None:
-        """A line about an average that loses more than 12 dB; None: it does not."""
-        if self.loss <= LOSS_DB:
+        """A line about an average that loses more than 12 dB; None: all is well."""
+        if self.loss <= LOSS_DB or self.num_samples < MIN_SAMPLES:
             return None
         best = int(self._energies.argmax()) + 1
         amount = "everything" if self.loss == math.inf else f"{self.loss:.0f} dB"
         return (
             f"{self.name}: averaging its {self.num_channels} channels loses {amount} of channel "
-            f"{best}, since they cancel or the others are quiet (--channels {best} takes that "
-            f"one alone, --channels {KEEP} codes all)"
+            f"{best}, since they cancel or the others are quiet: --channels {best} takes that one "
+            "alone"
         )

@@ -12,13 +12,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from espnet2.gan_codec.bscodec.codec import Codec
 from espnet2.gan_codec.bscodec.format.audio import AudioReader
+from espnet2.gan_codec.bscodec.format.channels import MEAN, ChannelMix
 from espnet2.gan_codec.bscodec.tokens.manifest import Shard
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata
 from espnet2.gan_codec.bscodec.tokens.shards import write_shard
@@ -57,12 +58,14 @@ class Utterance:
         entry: its path or command.
         audio: (T,) float32 at the model's rate; empty if it is long, or there is none.
         reason: why there is none.
+        warning: about an average of channels that loses much.
     """
 
     name: str
     entry: str
     audio: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     reason: str = ""
+    warning: str = ""
 
     @property
     def is_short(self) -> bool:
@@ -88,21 +91,21 @@ def make_shard(
     metadata: TokenMetadata,
     policy: BatchPolicy,
     progress: Callable[[int, float], object] | None = None,
-) -> tuple[int, int, float]:
+) -> tuple[int, int, float, tuple[str, ...]]:
     """Code the lines of a shard and write it.
 
     Args:
         progress: is called with utterances and seconds of audio as they are done.
 
     Returns:
-        The utterances that were encoded and that were skipped, and seconds of audio.
+        The utterances that were encoded and that were skipped, seconds of audio, and warnings.
 
     Raises:
         OSError: the shard cannot be written; nothing of it is left.
     """
-    seconds = 0.0
+    seconds, warnings = 0.0, []
     with write_shard(folder, shard, metadata) as output:
-        for encoded in encode_lines(codec, lines, len(metadata.bands), policy):
+        for encoded in encode_lines(codec, lines, len(metadata.bands), policy, metadata.channels):
             name, entry = encoded.utterance.name, encoded.utterance.entry
             duration = encoded.samples / metadata.sampling_rate
             if encoded.codes is None:
@@ -110,18 +113,23 @@ def make_shard(
             else:
                 output.add(name, encoded.codes, encoded.samples)
                 seconds += duration
+                if encoded.utterance.warning:
+                    warnings.append(encoded.utterance.warning)
             if progress:
                 progress(1, duration)
-    return len(output.rows), len(output.skipped), seconds
+    return len(output.rows), len(output.skipped), seconds, tuple(warnings)
 
 
 def encode_lines(
-    codec: Codec, lines: Iterable[tuple[str, str]], num_bands: int, policy: BatchPolicy
+    codec: Codec,
+    lines: Iterable[tuple[str, str]],
+    num_bands: int,
+    policy: BatchPolicy,
+    channels: str | int = MEAN,
 ) -> Iterator[Encoded]:
     """Code utterances; yield what became of each, in their order."""
-    for window in _windows(
-        _prefetch(codec, lines, policy.num_readers), codec.sampling_rate, policy
-    ):
+    utterances = _prefetch(codec, lines, policy.num_readers, channels)
+    for window in _windows(utterances, codec.sampling_rate, policy):
         short = [u for u in window if u.is_short]
         done: dict[str, Encoded] = {}
         for batch in _batches(short, codec.sampling_rate, policy):
@@ -132,7 +140,7 @@ def encode_lines(
             if utterance.reason:
                 yield Encoded(utterance, reason=utterance.reason)
             elif not utterance.is_short:
-                yield _code_long(codec, utterance, num_bands)
+                yield _code_long(codec, utterance, num_bands, channels)
             else:
                 yield done[utterance.name]
 
@@ -158,7 +166,7 @@ def _code(codec: Codec, batch: list[Utterance], num_bands: int) -> Iterator[Enco
             yield Encoded(utterance, np.concatenate(blocks, axis=1), len(utterance.audio))
 
 
-def _code_long(codec: Codec, utterance: Utterance, num_bands: int) -> Encoded:
+def _code_long(codec: Codec, utterance: Utterance, num_bands: int, channels: str | int) -> Encoded:
     """Code audio as it is read."""
     samples = 0
 
@@ -170,22 +178,23 @@ def _code_long(codec: Codec, utterance: Utterance, num_bands: int) -> Encoded:
 
     try:
         with _opened(utterance.entry) as reader:
-            blocks = counted(reader.mono_blocks(codec.sampling_rate))
+            mix = ChannelMix(channels, reader.num_channels, utterance.entry)
+            blocks = counted(reader.mixed_blocks(codec.sampling_rate, mix))
             codes = np.concatenate(list(codec.encode_blocks(blocks, num_bands)), axis=1)
     except (ValueError, OSError) as error:
         return Encoded(utterance, reason=_reason(error, utterance.entry))
-    return Encoded(utterance, codes, samples)
+    return Encoded(replace(utterance, warning=mix.warning or ""), codes, samples)
 
 
 def _prefetch(
-    codec: Codec, lines: Iterable[tuple[str, str]], num_readers: int
+    codec: Codec, lines: Iterable[tuple[str, str]], num_readers: int, channels: str | int
 ) -> Iterator[Utterance]:
     """Read audio in threads, a little ahead of what is asked for."""
     pool = ThreadPoolExecutor(num_readers)
     waiting: deque = deque()
     try:
         for name, entry in lines:
-            waiting.append(pool.submit(_read, name, entry, codec.sampling_rate))
+            waiting.append(pool.submit(_read, name, entry, codec.sampling_rate, channels))
             if len(waiting) > 2 * num_readers:
                 yield waiting.popleft().result()
         while waiting:
@@ -194,18 +203,19 @@ def _prefetch(
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupted run waits for no command
 
 
-def _read(name: str, entry: str, sampling_rate: int) -> Utterance:
+def _read(name: str, entry: str, sampling_rate: int, channels: str | int) -> Utterance:
     blocks, samples = [], 0
     try:
         with _opened(entry) as reader:
-            for block in reader.mono_blocks(sampling_rate):
+            mix = ChannelMix(channels, reader.num_channels, entry)
+            for block in reader.mixed_blocks(sampling_rate, mix):
                 blocks.append(block)
                 samples += len(block)
                 if samples > LONG_SECONDS * sampling_rate:
                     return Utterance(name, entry)
     except (ValueError, OSError) as error:
         return Utterance(name, entry, reason=_reason(error, entry))
-    return Utterance(name, entry, np.concatenate(blocks))
+    return Utterance(name, entry, np.concatenate(blocks), warning=mix.warning or "")
 
 
 @contextmanager

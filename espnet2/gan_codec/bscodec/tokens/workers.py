@@ -43,11 +43,12 @@ class Work:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What became of the utterances of a shard: how many, and seconds of audio encoded."""
+    """What became of the utterances of a shard: how many, seconds of audio encoded, warnings."""
 
     encoded: int
     skipped: int
     seconds: float
+    warnings: tuple[str, ...] = ()
 
 
 def choose_devices(device: str, processes: int | None) -> list[str]:
