@@ -8,9 +8,11 @@ import signal
 import sys
 import threading
 from importlib import import_module
-from typing import NoReturn
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NoReturn
 
-from espnet2.gan_codec.bscodec.cli.jobs import UsageError, one_line
+from espnet2.gan_codec.bscodec.cli.jobs import one_line
+from espnet2.gan_codec.bscodec.cli.usage import UsageError
 from espnet2.gan_codec.bscodec.format.escapes import escaped
 
 COMMANDS = ("encode", "decode", "tokenize", "info", "models", "export", "demo", "score")
@@ -24,9 +26,30 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"bscodec: error: {escaped(message)} (see '{self.prog} --help')\n")
 
 
+class _Version(argparse.Action):
+    """Print the versions of this package and of what it stands on, without loading that."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        print(
+            f"bscodec {_version_of('espnet-bscodec')} (ESPnet {_version_of('espnet')}, "
+            f"torch {_version_of('torch')})"
+        )
+        parser.exit()
+
+
+def _version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
 def get_parser() -> argparse.ArgumentParser:
     """Return the parser of all subcommands."""
     parser = _Parser(prog="bscodec", description="BSCodec: a band-split neural audio codec.")
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="show the versions of this, ESPnet and torch"
+    )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
         command = import_module(f"{_PACKAGE}.{name}")

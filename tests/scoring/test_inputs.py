@@ -134,8 +134,9 @@ def test_recordings_of_other_band_counts_are_refused(tmp_path):
 
 
 def test_bsc_files_tell_their_codebooks_themselves(tmp_path):
-    def write(name, frames, sizes=(1000, 131072)):
+    def write(name, frames, sizes=(1000, 131072), channels=1):
         codes = np.stack([np.arange(frames) % 7, np.full(frames, 5)])
+        codes = codes if channels == 1 else np.stack([codes] * channels)
         encoded = EncodedAudio(
             model="x",
             fingerprint="01234567",
@@ -145,6 +146,7 @@ def test_bsc_files_tell_their_codebooks_themselves(tmp_path):
             bands=((0.0, 4000.0), (4000.0, 12000.0)),
             codebook_sizes=sizes,
             codes=codes,
+            num_channels=channels,
         )
         (tmp_path / "sub").mkdir(exist_ok=True)
         (tmp_path / f"{name}.bsc").write_bytes(encoded.dumps())
@@ -156,6 +158,8 @@ def test_bsc_files_tell_their_codebooks_themselves(tmp_path):
     assert [(b.size, b.used) for b in report.books] == [(1000, 7), (131072, 1)]
     assert report.bits_per_frame == 27
     assert report == read_codes(tmp_path, [5])  # the files know better
+    write("d", 30, channels=2)  # each channel costs its bits
+    assert read_codes(tmp_path, None).frames_by_name["d"] == 60
     write("c", 5, sizes=(1000, 1024))
     with pytest.raises(ScoringError, match="c has other bands than those before"):
         read_codes(tmp_path, None)

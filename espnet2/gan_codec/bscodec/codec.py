@@ -10,7 +10,7 @@ In short::
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,26 +18,35 @@ import torch
 from espnet2.gan_codec.bscodec.format.audio import (
     AudioReader,
     AudioWriter,
-    downmix,
     resample,
     write_audio,
 )
 from espnet2.gan_codec.bscodec.format.bitstream import BscReader, BscWriter, EncodedAudio
+from espnet2.gan_codec.bscodec.format.channels import MEAN, ChannelMix
 from espnet2.gan_codec.bscodec.format.header import BscHeader
+from espnet2.gan_codec.bscodec.format.signals import (
+    CodecError,
+    SampleCounter,
+    as_channels,
+    as_mono,
+    as_rate,
+    playback,
+    warn_of_loss,
+)
 from espnet2.gan_codec.bscodec.hub.checkpoint import LoadedModel, load_model
 from espnet2.gan_codec.bscodec.hub.resolver import DEFAULT_MODEL
-from espnet2.gan_codec.bscodec.inference.chunks import chunk_frames, chunked
+from espnet2.gan_codec.bscodec.inference.chunks import chunk_frames
+from espnet2.gan_codec.bscodec.inference.coding import (
+    count_bands,
+    decode_channels,
+    encode_channels,
+    enough_memory,
+)
 from espnet2.gan_codec.bscodec.inference.streaming_codec import (
     StreamDecoder,
     StreamEncoder,
     encode_batch,
 )
-
-MAX_CHANNELS = 64  # more than that is an array the wrong way round
-
-
-class CodecError(ValueError):
-    """Audio, codes or a choice of bands that this codec cannot work with: one line."""
 
 
 class Codec:
@@ -45,6 +54,12 @@ class Codec:
 
     Lengths: audio at another rate than the model's is resampled first, so ``num_samples`` of
     what is encoded counts samples at the model's rate, and decoding gives exactly that many.
+
+    Channels: ``channels`` is ``"mean"``, ``"keep"`` (each has codes of its own), or the number of
+    the one to code, from 1. An average that loses more than 12 dB is warned of.
+
+    Rates: ``keep_rate`` stores the rate and length before resampling, as several channels always
+    do. Decoding with ``rate="original"`` gives those again, with a number that rate in Hz.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -76,7 +91,9 @@ class Codec:
         """(low, high) in Hz of each stream of codes, lowest first; stages repeat their band."""
         return tuple(self.model.streams)
 
-    def header(self, num_bands: int, num_samples: int = 0) -> BscHeader:
+    def header(
+        self, num_bands: int, num_samples: int = 0, num_channels: int = 1, original_rate: int = 0
+    ) -> BscHeader:
         """Return the header of a file with the lowest ``num_bands`` bands."""
         return BscHeader(
             num_samples=num_samples,
@@ -86,6 +103,8 @@ class Codec:
             codebook_sizes=tuple(self.model.codebook_sizes)[:num_bands],
             model=self.tag,
             fingerprint=self.fingerprint[:8],
+            num_channels=num_channels,
+            original_rate=original_rate,
         )
 
     def encode(
@@ -94,42 +113,55 @@ class Codec:
         rate: int,
         bands: int | None = None,
         max_hz: float | None = None,
+        channels: str | int = MEAN,
+        keep_rate: bool = False,
     ) -> EncodedAudio:
         """Turn audio into codes.
 
         Args:
             audio: (T,) or (T, C), T >= 1; floats with full scale at +-1, or signed integers
-                with full scale at the limits of their type. Channels are averaged.
+                with full scale at the limits of their type.
             rate: of ``audio``, in Hz; it is resampled where the model has another.
             bands: keep only that many of the lowest bands.
             max_hz: keep only the bands that end at or below this frequency.
+            channels, keep_rate: as the class says.
 
         Raises:
             CodecError: no audio, values that are not finite, or no such bands.
+            AudioError: no such channel.
         """
         num_bands = count_bands(self.bands, bands, max_hz)
-        signal = resample([_as_mono(audio)], _as_rate(rate), self.sampling_rate)
-        counter = _Counter(signal)
-        codes = np.concatenate(list(self.encode_blocks(counter, num_bands)), axis=1)
-        return EncodedAudio(**vars(self.header(num_bands, counter.count)), codes=codes)
+        audio, rate = as_channels(audio), as_rate(rate)
+        mix = ChannelMix(channels, audio.shape[1], "audio")
+        blocks = [mix(audio)]
+        header = self.new_header(num_bands, mix, rate, keep_rate)
+        counter = SampleCounter(resample(blocks, rate, self.sampling_rate, mix.num_outputs))
+        codes = np.concatenate(list(self.encode_blocks(counter, num_bands)), axis=-1)
+        warn_of_loss(mix, None)
+        return EncodedAudio(**vars(_finished(header, counter.count, mix)), codes=codes)
 
     def decode(
-        self, encoded: EncodedAudio, bands: int | None = None, max_hz: float | None = None
+        self,
+        encoded: EncodedAudio,
+        bands: int | None = None,
+        max_hz: float | None = None,
+        rate: int | str | None = None,
     ) -> np.ndarray:
-        """Turn codes into audio: (num_samples,) float32 at the model's rate.
+        """Turn codes into audio: (T,) float32, or (T, C) of several channels.
 
         Args:
             encoded: codes of this very model.
             bands: play only that many of the lowest bands.
             max_hz: play only the bands that end at or below this frequency.
+            rate: in Hz, or ``"original"``; None: the model's, with T = num_samples.
 
         Raises:
-            CodecError: codes of another model, or no such bands.
+            CodecError: codes of another model, no such bands, or no original rate.
         """
         self.check(encoded)
         num_bands = count_bands(encoded.bands, bands, max_hz)
-        blocks = self.decode_blocks([encoded.codes[:num_bands]], encoded.num_samples)
-        return np.concatenate(list(blocks))
+        blocks = [encoded.codes[..., :num_bands, :]]
+        return np.concatenate(list(self._played(blocks, encoded, *playback(encoded, rate))))
 
     def encode_file(
         self,
@@ -139,35 +171,42 @@ class Codec:
         max_hz: float | None = None,
         progress: Callable[[float], object] | None = None,
         missing: Callable[[str], object] | None = None,
+        channels: str | int = MEAN,
+        keep_rate: bool = False,
+        notice: Callable[[str], object] | None = None,
     ) -> BscHeader:
         """Encode an audio file to a ``.bsc`` file and return the header of that.
 
         Args:
             source, target: the files.
-            bands, max_hz: as for ``encode``.
+            bands, max_hz, channels, keep_rate: as for ``encode``.
             progress: called with seconds of audio as they are done.
             missing: encode what there is of a cut or damaged file, and call this with each line
                 that says what is wrong; None: refuse such a file.
+            notice: called with a line about an average of channels that loses much; None:
+                Python's warnings.
 
         Raises:
-            AudioError, CodecError: the input cannot be read or coded.
+            AudioError, CodecError: the input cannot be read or coded, or has no such channel.
             OSError: the output cannot be written; nothing of it is left.
         """
         num_bands = count_bands(self.bands, bands, max_hz)
-        header = self.header(num_bands)
-        with (
-            AudioReader(source, missing is not None) as reader,
-            BscWriter(target, header) as writer,
-        ):
-            counter = _Counter(reader.mono_blocks(self.sampling_rate))
-            for codes in self.encode_blocks(counter, num_bands):
-                writer.append(codes)
-                if progress:
-                    progress(codes.shape[1] * header.hop_length / header.sampling_rate)
-            writer.close(counter.count)
-            for problem in reader.problems:
-                if missing:
+        with AudioReader(source, missing is not None) as reader:
+            mix = ChannelMix(channels, reader.num_channels, reader.path)
+            header = self.new_header(num_bands, mix, reader.sampling_rate, keep_rate)
+            blocks = reader.mixed_blocks(self.sampling_rate, mix, mix.num_outputs)
+            counter = SampleCounter(blocks)
+            with BscWriter(target, header) as writer:
+                for codes in self.encode_blocks(counter, num_bands):
+                    writer.append(codes)
+                    if progress:
+                        progress(codes.shape[-1] * header.hop_length / header.sampling_rate)
+                finished = _finished(header, counter.count, mix)
+                writer.close(finished.num_samples, finished.original_samples)
+            if missing:
+                for problem in reader.problems:
                     missing(problem)
+        warn_of_loss(mix, notice)
         return writer.header
 
     def decode_file(
@@ -178,10 +217,12 @@ class Codec:
         max_hz: float | None = None,
         float32: bool = False,
         progress: Callable[[float], object] | None = None,
+        rate: int | str | None = None,
     ) -> AudioWriter:
         """Decode a ``.bsc`` file to ``.wav`` or ``.flac`` and return what was seen of clipping.
 
-        ``float32`` stores floats instead of 16-bit integers; ``progress`` as in ``encode_file``.
+        ``float32`` stores floats instead of 16-bit integers; ``progress`` as in ``encode_file``,
+        ``rate`` as in ``decode``.
 
         Raises:
             BitstreamError, CodecError: the input is damaged or of another model.
@@ -191,34 +232,59 @@ class Codec:
             header = reader.header
             self.check(header, reader.name)
             num_bands = count_bands(header.bands, bands, max_hz, reader.name)
-            rate, length = header.sampling_rate, header.num_samples
-            with write_audio(target, rate, length, float32) as writer:
-                for block in self.decode_blocks((codes[:num_bands] for codes in reader), length):
+            new_rate, length = playback(header, rate, reader.name)
+            codes = (codes[..., :num_bands, :] for codes in reader)
+            with write_audio(target, new_rate, length, float32, header.num_channels) as writer:
+                for block in self._played(codes, header, new_rate, length):
                     writer.append(block)
                     if progress:
-                        progress(len(block) / rate)
+                        progress(len(block) / new_rate)
         return writer
 
     def encode_blocks(self, blocks: Iterable[np.ndarray], num_bands: int) -> Iterator[np.ndarray]:
-        """Encode (n,) float32 blocks at the model's rate; yield codes (num_bands, f) int64.
+        """Encode float32 blocks at the model's rate; yield codes (num_bands, f) int64.
 
-        The codes are those of the whole signal, and memory does not grow with its length.
+        Blocks are (n,), or (n, C) with codes (C, num_bands, f). The codes are those of the whole
+        signal, and memory does not grow with its length.
         """
-        stream = self.stream_encoder(bands=num_bands)
-        for chunk, last in chunked(blocks, chunk_frames(self.model) * self.model.hop_length):
-            with _enough_memory((stream.num_samples_in + len(chunk)) / self.sampling_rate):
-                yield stream.push(chunk[None], last)[0].cpu().numpy()
+        size = chunk_frames(self.model) * self.model.hop_length
+        return encode_channels(
+            blocks, lambda: self.stream_encoder(bands=num_bands), size, self.sampling_rate
+        )
 
     def decode_blocks(
         self, blocks: Iterable[np.ndarray], num_samples: int
     ) -> Iterator[np.ndarray]:
-        """Decode (N, f) blocks of codes; yield float32 blocks of ``num_samples`` in total."""
-        stream: StreamDecoder | None = None
-        for chunk, last in chunked(blocks, chunk_frames(self.model)):
-            stream = stream or self.stream_decoder(bands=len(chunk))
-            left = num_samples - stream.num_samples_out
-            with _enough_memory(num_samples / self.sampling_rate):
-                yield stream.push(chunk[None], last)[0, :left].float().cpu().numpy()
+        """Decode (N, f) or (C, N, f) blocks of codes.
+
+        Yields:
+            (n,) or (n, C) float32 blocks, of ``num_samples`` in total.
+        """
+        return decode_channels(
+            blocks,
+            lambda bands: self.stream_decoder(bands=bands),
+            chunk_frames(self.model),
+            self.sampling_rate,
+            num_samples,
+        )
+
+    def _played(
+        self, blocks: Iterable[np.ndarray], header: BscHeader, rate: int, length: int
+    ) -> Iterator[np.ndarray]:
+        """Decode codes and resample them to exactly ``length`` samples at ``rate`` Hz."""
+        audio = self.decode_blocks(blocks, header.num_samples)
+        done = 0
+        for block in resample(audio, header.sampling_rate, rate, header.num_channels):
+            block = block[: length - done]
+            done += len(block)
+            yield block
+        if done < length:  # a sample or two, where both ways of resampling have rounded
+            yield np.zeros((length - done, *block.shape[1:]), dtype=np.float32)
+
+    def new_header(self, num_bands: int, mix: ChannelMix, rate: int, keep_rate: bool) -> BscHeader:
+        """Return the header of a file that is still to be coded from audio at ``rate`` Hz."""
+        kept = rate if keep_rate or mix.num_outputs > 1 else 0
+        return self.header(num_bands, num_channels=mix.num_outputs, original_rate=kept)
 
     def stream_encoder(self, batch: int = 1, bands: int | None = None) -> StreamEncoder:
         """Return a stream that takes samples (batch, n) at the model's rate and gives codes."""
@@ -239,19 +305,20 @@ class Codec:
 
         Args:
             audios: (T,) or (T, C) each, of any lengths; similar ones are done the fastest.
+                Channels are averaged.
             rate, bands, max_hz: as for ``encode``.
 
         Raises:
             CodecError: as ``encode``.
         """
         num_bands = count_bands(self.bands, bands, max_hz)
-        rate = _as_rate(rate)
+        rate = as_rate(rate)
         signals = [
-            np.concatenate(list(resample([_as_mono(audio)], rate, self.sampling_rate)))
+            np.concatenate(list(resample([as_mono(audio)], rate, self.sampling_rate)))
             for audio in audios
         ]
         tensors = [torch.from_numpy(signal).to(self.device) for signal in signals]
-        with _enough_memory(sum(map(len, signals)) / self.sampling_rate):
+        with enough_memory(sum(map(len, signals)) / self.sampling_rate):
             codes = encode_batch(self.model, tensors, num_bands)
         return [
             EncodedAudio(**vars(self.header(num_bands, len(signal))), codes=c.cpu().numpy())
@@ -282,81 +349,7 @@ class Codec:
                 raise CodecError(f"{name}: its {field} {theirs} are not this model's {ours}")
 
 
-def count_bands(
-    edges: tuple[tuple[float, float], ...],
-    bands: int | None = None,
-    max_hz: float | None = None,
-    name: str = "the model",
-) -> int:
-    """Return how many of the lowest bands are meant; all when nothing is asked for.
-
-    Args:
-        edges: (low, high) in Hz of the bands there are.
-        bands: their number, or
-        max_hz: the frequency at or below which the last one has to end.
-        name: of what has these bands, for the error.
-
-    Raises:
-        CodecError: both are given, or there are no such bands.
-    """
-    if bands is not None and max_hz is not None:
-        raise CodecError("give a number of bands or a highest frequency, not both")
-    ends = ", ".join(f"{high:g}" for _, high in edges)
-    if max_hz is not None:
-        count = sum(high <= max_hz for _, high in edges)
-        if not count:
-            raise CodecError(
-                f"no band ends at or below {max_hz:g} Hz: {name} has ends at {ends} Hz"
-            )
-        return count
-    if bands is not None and not 1 <= bands <= len(edges):
-        raise CodecError(f"{bands} bands: {name} has {len(edges)}, which end at {ends} Hz")
-    return len(edges) if bands is None else bands
-
-
-class _Counter:
-    """Hand blocks on and count their samples."""
-
-    def __init__(self, blocks: Iterable[np.ndarray]) -> None:
-        self.blocks = blocks
-        self.count = 0
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for block in self.blocks:
-            self.count += len(block)
-            yield block
-
-
-def _as_mono(audio: np.ndarray) -> np.ndarray:
-    """Return (T,) float32 of what ``Codec.encode`` takes. Raises CodecError."""
-    audio = np.asarray(audio)
-    if audio.ndim not in (1, 2) or audio.shape[-1] > MAX_CHANNELS and audio.ndim == 2:
-        raise CodecError(f"audio has shape {audio.shape}: expected (T,) or (T, channels)")
-    if not audio.size:
-        raise CodecError("cannot encode empty audio")
-    if audio.dtype.kind == "i":
-        audio = audio / -float(np.iinfo(audio.dtype).min)
-    elif audio.dtype.kind != "f":
-        raise CodecError(f"audio is {audio.dtype}: expected floats or signed integers")
-    with np.errstate(over="ignore"):
-        audio = audio.astype(np.float32)
-    if not np.isfinite(audio).all():
-        raise CodecError("cannot encode audio that holds NaN or infinite samples")
-    return downmix(audio) if audio.ndim == 2 else audio
-
-
-def _as_rate(rate: int) -> int:
-    if not 0 < rate < 2**31 or rate != int(rate):
-        raise CodecError(f"sampling rate {rate}: expected a whole number of Hz")
-    return int(rate)
-
-
-@contextmanager
-def _enough_memory(seconds: float) -> Iterator[None]:
-    """Turn the ways in which NumPy and torch run out of memory into one line."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
-            raise
-        raise CodecError(f"not enough memory to code {seconds:.0f} s of audio") from error
+def _finished(header: BscHeader, num_samples: int, mix: ChannelMix) -> BscHeader:
+    """Put in the lengths, which are known once all audio has come."""
+    original = mix.num_samples if header.original_rate else 0
+    return replace(header, num_samples=num_samples, original_samples=original)

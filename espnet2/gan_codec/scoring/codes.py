@@ -125,12 +125,16 @@ def _npy_codes(source: Path) -> Iterator[tuple[str, np.ndarray, tuple[int, ...]]
 
 
 def _bsc_codes(folder: Path) -> Iterator[tuple[str, np.ndarray, tuple[int, ...]]]:
-    """Yield name, codes (bands, frames) and codebook sizes of every block of every file."""
+    """Yield name, codes (bands, frames) and codebook sizes of every block of every file.
+
+    Channels follow one another: they have the same codebooks, and each costs its bits.
+    """
     for path in sorted(folder.rglob("*.bsc")):
         with BscReader(path) as reader:
             for block in reader:
                 name = path.relative_to(folder).with_suffix("").as_posix()
-                yield name, block, tuple(reader.header.codebook_sizes)
+                for codes in block.reshape(-1, *block.shape[-2:]):
+                    yield name, codes, tuple(reader.header.codebook_sizes)
 
 
 def find_sizes(source: Path) -> list[int]:

@@ -1,8 +1,10 @@
 """One line for whatever goes wrong, and nothing left behind."""
 
 import os
+import re
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -17,7 +19,9 @@ from ..experiments import assert_one_error, tree, write_audio
     [
         ("", "required: COMMAND"),
         ("recode a.wav", "invalid choice: 'recode'"),
-        ("encode a.wav", "required: -o/--output"),
+        ("encode a.wav in/a.flac", "several files need -o/--output, the folder to write them to"),
+        ("encode in", "several files need -o/--output"),
+        ("tokenize in", "required: -o/--output"),
         (
             "encode a.wav -o out.mp3",
             "-o out.mp3: expected a name in .bsc, or a folder ending in /",
@@ -89,7 +93,7 @@ def run_python(code, **options):
     return subprocess.Popen([sys.executable, "-c", code], text=True, **options)
 
 
-@pytest.mark.parametrize("line", ["--help", "models", "info a.bsc"])
+@pytest.mark.parametrize("line", ["--help", "--version", "models", "info a.bsc"])
 def test_quick_commands_do_not_import_torch(bscodec, line):
     write_audio("a.wav")
     bscodec("encode a.wav -o a.bsc")
@@ -137,6 +141,19 @@ def test_help_names_every_command(bscodec):
     text = bscodec("--help").out
     assert all(name in text for name in COMMANDS)
     assert all(bscodec(f"{name} --help").status == 0 for name in COMMANDS)
+
+
+def test_version_names_what_it_stands_on(bscodec, monkeypatch):
+    import torch
+
+    numbers = re.search(
+        r"^bscodec (\S+) \(ESPnet (\S+), torch (\S+)\)\n$", bscodec("--version").out
+    )
+    assert numbers and numbers[3] == torch.__version__.partition("+")[0]
+    assert numbers[1] == version("espnet-bscodec") and numbers[2] == version("espnet")
+    monkeypatch.setattr(sys, "path", [])
+    missing = bscodec("--version")
+    assert missing.status == 0 and "torch not installed" in missing.out
 
 
 def test_long_files_have_a_progress_bar_on_a_terminal(monkeypatch):

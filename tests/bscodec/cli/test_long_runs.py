@@ -13,11 +13,16 @@ from espnet2.gan_codec.bscodec.format.audio import resampled_length
 from ..experiments import make_noise, tree, write_audio
 
 
-def start(line):
+def start(line, stdin=None, stdout=subprocess.PIPE):
     command = [sys.executable, "-m", "espnet2.bin.bscodec", *line.split()]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=heed_interrupts
+        command,
+        stdin=stdin,
+        stdout=stdout,
+        text=True,
+        env=environment,
+        preexec_fn=heed_interrupts,
     )
 
 
@@ -54,7 +59,11 @@ def test_an_interrupted_folder_is_resumed(how):
 
 def peak_memory(line):
     """Peak resident memory of a command, in MiB."""
-    process = start(line)
+    return wait_for_peak(start(line))
+
+
+def wait_for_peak(process):
+    """Peak resident memory of a process, in MiB."""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0
@@ -76,3 +85,39 @@ def test_memory_does_not_grow_with_length():
     for short, long in zip(peaks[1], peaks[15], strict=True):
         # the samples alone are 82 MiB as floats, and no layer holds less
         assert long < short + 80
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is another")
+def test_memory_of_many_channels_does_not_grow_with_length():
+    rate, channels, peaks = 48000, 8, {}
+    for minutes in (1, 5):
+        write_long_audio("a.wav", 60 * minutes, rate, channels)
+        peaks[minutes] = [
+            peak_memory("encode a.wav -o a.bsc --channels keep --force"),
+            peak_memory("decode a.bsc -o b.wav --rate original --force"),
+        ]
+        found = soundfile.info("b.wav")
+        assert (found.frames, found.channels) == (60 * minutes * rate, channels)
+    for short, long in zip(peaks[1], peaks[5], strict=True):
+        # four minutes are 176 MiB as floats at the model's rate
+        assert long < short + 80
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is another")
+def test_memory_of_pipes_does_not_grow_with_length():
+    peaks = {}
+    for minutes in (1, 20):
+        write_long_audio("a.wav", 60 * minutes, 24000, 1)
+        peaks[minutes] = []
+        for command, source, target in (
+            ("encode", "a.wav", "a.bsc"),
+            ("decode", "a.bsc", "b.wav"),
+        ):
+            with open(source, "rb") as read, open(target, "wb") as write:
+                process = start(f"{command} - -o -", stdin=read, stdout=write)
+                peaks[minutes].append(wait_for_peak(process))
+        assert soundfile.info("b.wav").frames == 60 * minutes * 24000
+    for short, long in zip(peaks[1], peaks[20], strict=True):
+        assert long < short + 60  # the samples are 110 MiB as floats

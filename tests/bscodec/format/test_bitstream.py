@@ -1,6 +1,5 @@
 """The .bsc file: what goes in comes out, and nothing else is ever taken for it."""
 
-import errno
 import os
 import re
 from dataclasses import replace
@@ -11,28 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from espnet2.gan_codec.bscodec.format import atomic, bitstream
+from espnet2.gan_codec.bscodec.format import bitstream
 from espnet2.gan_codec.bscodec.format.bitstream import BscReader, BscWriter, EncodedAudio
 from espnet2.gan_codec.bscodec.format.header import BitstreamError, BscHeader
 
+from .encoded import SMALL, make_encoded
+
 DOCUMENT = Path(__file__).parents[3] / "docs" / "bitstream.md"
-
-
-def make_encoded(num_samples=24000, edges=(0, 2000, 12000), sizes=(1024, 1024), seed=0, **values):
-    header = BscHeader(
-        num_samples=num_samples,
-        sampling_rate=values.pop("sampling_rate", 24000),
-        hop_length=values.pop("hop_length", 320),
-        bands=tuple(zip(edges, edges[1:], strict=False)),
-        codebook_sizes=tuple(sizes),
-        model=values.pop("model", "bscodec-mini"),
-        fingerprint="0badc0de",
-    )
-    rng = np.random.default_rng(seed)
-    codes = [rng.integers(0, size, header.num_frames) for size in sizes]
-    codes = values.pop("codes", np.array(codes))
-    assert not values
-    return EncodedAudio(**vars(header), codes=codes)
 
 
 def examples_of_the_document():
@@ -53,8 +37,18 @@ def test_document_examples_are_what_is_written_and_read():
         model="mine",
         codes=np.array([[999, 0], [131071, 1]]),
     )
-    assert examples_of_the_document() == [first.dumps(), second.dumps()]
-    assert [EncodedAudio.loads(data) for data in examples_of_the_document()] == [first, second]
+    third = make_encoded(
+        900,
+        edges=(0, 12000),
+        sizes=(1024,),
+        num_channels=2,
+        original_rate=44100,
+        original_samples=1654,
+        codes=np.array([[[1, 2, 3]], [[4, 1023, 0]]]),
+    )
+    examples = [first, second, third]
+    assert examples_of_the_document() == [example.dumps() for example in examples]
+    assert [EncodedAudio.loads(data) for data in examples_of_the_document()] == examples
 
 
 @st.composite
@@ -68,14 +62,21 @@ def encoded_audio(draw):
     sizes = draw(st.lists(size, min_size=num_bands, max_size=num_bands))
     if draw(st.booleans()):
         sizes = sizes[:1] * num_bands
+    num_samples, rate = draw(st.integers(1, 5000)), draw(st.sampled_from([40, 8000, 24000, 44100]))
+    original = {}
+    if draw(st.booleans()):  # twice the rate and up to a half sample of the lower one beside it
+        length = 2 * num_samples + draw(st.integers(-1, 1))
+        original = {"original_rate": 2 * rate, "original_samples": length}
     return make_encoded(
-        num_samples=draw(st.integers(1, 5000)),
+        num_samples=num_samples,
         edges=edges.tolist(),
         sizes=sizes,
-        sampling_rate=draw(st.sampled_from([40, 8000, 24000, 44100])),
+        sampling_rate=rate,
         hop_length=draw(st.sampled_from([1, 7, 320, 640])),
         model=draw(st.text(min_size=1, max_size=60).filter(lambda tag: tag.isprintable())),
         seed=draw(st.integers(0, 9)),
+        num_channels=draw(st.sampled_from([1, 1, 2, 3])),
+        **original,
     )
 
 
@@ -87,6 +88,28 @@ def test_round_trip(encoded):
     header_bytes = len(bitstream.pack_header(encoded))
     blocks = encoded.num_blocks * 4 + -(-encoded.payload_bits // 8)
     assert header_bytes + blocks <= len(data) <= header_bytes + blocks + encoded.num_blocks
+
+
+def test_one_channel_is_version_1_and_what_that_cannot_hold_is_version_2():
+    mono, stereo = make_encoded(1000), make_encoded(1000, num_channels=2)
+    kept = make_encoded(1000, original_rate=44100, original_samples=1838)
+    assert [encoded.dumps()[3] for encoded in (mono, stereo, kept)] == [1, 2, 2]
+    assert stereo.codes.shape == (2, 2, 4) and kept.codes.shape == (2, 4)
+    assert (stereo.bitrate, stereo.payload_bits) == (2 * mono.bitrate, 2 * mono.payload_bits)
+    assert len(stereo.dumps()) == len(mono.dumps()) + 2 + mono.payload_bits // 8
+    for encoded in (stereo, kept):
+        data = bytearray(encoded.dumps())
+        data[3] = 1  # never taken for the other version
+        with pytest.raises(BitstreamError, match="the header is damaged"):
+            EncodedAudio.loads(bytes(data))
+
+
+def test_channels_are_played_from_their_own_codes():
+    stereo = make_encoded(24000 * 11, num_channels=2)
+    read = EncodedAudio.loads(stereo.dumps())
+    assert read.codes.shape == (2, 2, 825) and np.array_equal(read.codes, stereo.codes)
+    assert not np.array_equal(read.codes[0], read.codes[1])
+    assert np.array_equal(read.lowest(1).codes, stereo.codes[:, :1])
 
 
 def test_stages_of_a_band_take_as_many_bytes_as_bands():
@@ -104,10 +127,11 @@ def test_stages_of_a_band_take_as_many_bytes_as_bands():
 def test_writer_takes_pieces_of_any_size(tmp_path_factory, encoded, pieces):
     path = tmp_path_factory.mktemp("bsc") / "a.bsc"
     ends = np.minimum(np.cumsum(pieces), encoded.num_frames).astype(int)
-    with BscWriter(path, replace(encoded.header, num_samples=0)) as writer:
-        for piece in np.split(encoded.codes, ends, axis=1):
+    header = replace(encoded.header, num_samples=0, original_samples=0)
+    with BscWriter(path, header) as writer:
+        for piece in np.split(encoded.codes, ends, axis=-1):
             writer.append(piece)
-        writer.close(encoded.num_samples)
+        writer.close(encoded.num_samples, encoded.original_samples)
     assert path.read_bytes() == encoded.dumps()
     assert os.listdir(path.parent) == ["a.bsc"]
 
@@ -164,9 +188,6 @@ def test_lowest_bands_are_a_file_of_their_own():
         encoded.lowest(4)
 
 
-SMALL = make_encoded(1000, sizes=(1000, 131072), model="x")  # unlike the document's: odd padding
-
-
 @pytest.mark.parametrize("data", [*examples_of_the_document(), SMALL.dumps()])
 def test_every_changed_byte_is_found(data):
     for position in range(len(data)):
@@ -190,8 +211,9 @@ def test_every_truncation_and_addition_is_found(data):
 @settings(max_examples=200, deadline=None)
 @given(tail=st.binary(max_size=80))
 def test_any_bytes_after_the_magic_are_refused_in_one_line(tail):
-    with pytest.raises(BitstreamError):
-        EncodedAudio.loads(b"BSC\1" + tail)
+    for version in (b"\1", b"\2"):
+        with pytest.raises(BitstreamError):
+            EncodedAudio.loads(b"BSC" + version + tail)
 
 
 def test_damage_is_named(tmp_path):
@@ -223,7 +245,7 @@ def test_exchanged_blocks_are_found():
     [
         (b"", "the file is empty"),
         (b"RIFF....WAVE", "not a .bsc file"),
-        (b"BSC\2" + bytes(40), "version 2 of the .bsc format: this program reads 1"),
+        (b"BSC\3" + bytes(40), "version 3 of the .bsc format: this program reads 1 and 2"),
         (b"BSC\1", "the file is cut short within its header"),
     ],
 )
@@ -250,85 +272,10 @@ def test_unfinished_file_is_refused():
 def test_longest_possible_header_fits_what_is_read():
     bands = tuple((i + 0.5, i + 1) for i in range(127))
     sizes = tuple(range(2**32 - 128, 2**32 - 1))
-    header = BscHeader(2**40 - 1, 2**32 - 1, 2**32 - 1, bands, sizes, "m" * 255, "0" * 8)
+    header = BscHeader(
+        *(2**40 - 1, 2**32 - 1, 2**32 - 1, bands, sizes, "m" * 255, "0" * 8),
+        num_channels=255,
+        original_rate=2**32 - 1,
+        original_samples=2**40 - 1,
+    )
     assert len(bitstream.pack_header(header)) <= bitstream.MAX_HEADER_BYTES
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        (dict(num_samples=2**40), "num_samples"),
-        (dict(sampling_rate=0), "sampling_rate"),
-        (dict(hop_length=0), "hop_length"),
-        (dict(bands=()), "bands"),
-        (dict(bands=((0, 10), (10, 5))), "bands"),
-        (dict(bands=((0, 10), (10, float("nan")))), "bands"),
-        (dict(codebook_sizes=(1024,)), "codebook_sizes"),
-        (dict(codebook_sizes=(1, 1024)), "codebook_sizes"),
-        (dict(codebook_sizes=(2**33, 1024)), "codebook_sizes"),
-        (dict(model=""), "model"),
-        (dict(model="é" * 128), "model"),
-        (dict(fingerprint="abc"), "fingerprint"),
-    ],
-)
-def test_headers_that_cannot_be_stored_are_refused(values, message):
-    with pytest.raises(BitstreamError, match=f"^{message}: .* cannot be stored"):
-        replace(SMALL.header, **values)
-
-
-@pytest.mark.parametrize(
-    ("codes", "message"),
-    [
-        (np.zeros((2, 3), int), "3 frames of codes for 1000 samples: expected 4"),
-        (np.zeros((3, 4), int), "expected integers"),
-        (np.zeros((2, 4)), "expected integers"),
-        (np.full((2, 4), -1), "codes of band 0 leave their codebook of 1000"),
-        (np.array([[0] * 4, [131072] * 4]), "codes of band 1 leave their codebook of 131072"),
-    ],
-)
-def test_codes_that_do_not_fit_are_refused(codes, message):
-    with pytest.raises(BitstreamError, match=message):
-        replace(SMALL, codes=codes)
-
-
-def test_wrong_length_leaves_no_file(tmp_path):
-    with pytest.raises(BitstreamError, match="3 frames were written for 1000 samples"):
-        with BscWriter(tmp_path / "a.bsc", replace(SMALL.header, num_samples=0)) as writer:
-            writer.append(SMALL.codes[:, :3])
-            writer.close(1000)
-    assert os.listdir(tmp_path) == []
-
-
-def test_interrupted_writing_keeps_the_old_file(tmp_path):
-    path = tmp_path / "a.bsc"
-    path.write_bytes(b"old")
-    with pytest.raises(KeyboardInterrupt):
-        with BscWriter(path, SMALL.header) as writer:
-            writer.append(SMALL.codes)
-            raise KeyboardInterrupt
-    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.bsc"]
-
-
-class FullDisk:
-    """A file on a disk that has room for ``room`` bytes."""
-
-    def __init__(self, file, room):
-        self.file, self.room = file, room
-
-    def write(self, data):
-        self.room -= len(data)
-        if self.room < 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return self.file.write(data)
-
-    def __getattr__(self, name):
-        return getattr(self.file, name)
-
-
-@pytest.mark.parametrize("room", [0, 60, 2000])
-def test_full_disk_leaves_nothing(tmp_path, monkeypatch, room):
-    encoded = make_encoded(24000 * 25)
-    monkeypatch.setattr(atomic, "open", lambda *args: FullDisk(open(*args), room), raising=False)
-    with pytest.raises(OSError, match="No space left"):
-        encoded.save(tmp_path / "a.bsc")
-    assert os.listdir(tmp_path) == []

@@ -2,7 +2,9 @@
 
 import argparse
 import os
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from espnet2.gan_codec.bscodec.cli.jobs import (
     Job,
@@ -11,28 +13,47 @@ from espnet2.gan_codec.bscodec.cli.jobs import (
     print_note,
     run_job_list,
 )
+from espnet2.gan_codec.bscodec.cli.standard_streams import StandardStreams, standard_streams
 
 HELP = "turn audio files into .bsc files"
 DESCRIPTION = """
-Turn audio files of any format, rate and number of channels into .bsc files. They are downmixed
-and resampled to the model's rate; decoding gives exactly as many samples at that rate. What
+Turn audio files of any format, rate and number of channels into .bsc files. They are averaged to
+one channel, if --channels says nothing else, and resampled to the model's rate; decoding gives
+exactly as many samples at that rate. IN and OUT may be - for standard input and output. What
 libsndfile does not know (m4a, mp4, webm, wma) is read through ffmpeg, where that is installed.
 """
 EPILOG = """
-Several files, or folders with all that is below them, go into the folder OUT under their stems. A
-file that fails is named and the others are made all the same; the exit status is 1 then. In a
-second run what is finished is skipped; what is there but does not belong to this run (older than
-its input, of another model or other bands) is an error for that file. --force makes everything
-again.
+A single file goes beside its input where -o is not given. Several files, or folders with all that
+is below them, go into the folder OUT under their stems. A file that fails is named and the others
+are made all the same; the exit status is 1 then. In a second run what is finished is skipped; what
+is there but does not belong to this run (older than its input, of another model, other bands, or
+other channels) is an error for that file. --force makes everything again; an input is never
+overwritten. Which single channel was taken is not stored: a run with another one needs --force.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the inputs, and the options that ``decode`` has as well."""
     parser.add_argument(
-        "inputs", nargs="+", metavar="IN", help="audio files, or folders with audio files"
+        "inputs", nargs="+", metavar="IN", help="audio files, folders with audio files, or -"
     )
-    add_common_arguments(parser, "the .bsc file to write, or a folder")
+    add_common_arguments(
+        parser, "the .bsc file to write, -, or a folder (default: beside a single input)"
+    )
+    parser.add_argument(
+        *("--channels", "--channel"),
+        type=parse_channels,
+        default="mean",
+        metavar="WHICH",
+        help="mean of all channels, the number of one, from 1, or keep: code each of them "
+        "(default: mean)",
+    )
+    parser.add_argument(
+        *("--keep-rate", "--keep_rate"),
+        action="store_true",
+        help="store the rate and length before resampling, for 'decode --rate original'; with "
+        "this, and with --channels keep of several, the file is of version 2 of the format",
+    )
     parser.add_argument(
         "--salvage",
         action="store_true",
@@ -41,9 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(model="bscodec-mini")
 
 
-def add_common_arguments(parser: argparse.ArgumentParser, output: str) -> None:
-    """Add what ``encode`` and ``decode`` share."""
-    parser.add_argument("-o", "--output", required=True, metavar="OUT", help=output)
+def add_common_arguments(
+    parser: argparse.ArgumentParser, output: str, required: bool = False
+) -> None:
+    """Add what ``encode`` and ``decode`` share; ``required``: there has to be an output."""
+    parser.add_argument("-o", "--output", required=required, metavar="OUT", help=output)
     parser.add_argument(
         "--model",
         metavar="MODEL",
@@ -61,20 +84,29 @@ def add_common_arguments(parser: argparse.ArgumentParser, output: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Encode all inputs; return the exit status."""
+    with standard_streams(args.inputs, args.output, ".bsc") as streams:
+        return _run(args, streams)
+
+
+def _run(args: argparse.Namespace, streams: StandardStreams) -> int:
     from espnet2.gan_codec.bscodec.format.audio import SUFFIXES, AudioReader
     from espnet2.gan_codec.bscodec.format.bitstream import BitstreamError, BscReader
+    from espnet2.gan_codec.bscodec.format.channels import KEEP, ChannelMix
 
-    job_list = list_jobs(args.inputs, args.output, SUFFIXES, [".bsc"])
+    job_list = list_jobs(streams.inputs, streams.output, SUFFIXES, [".bsc"])
 
     from espnet2.gan_codec.bscodec.codec import count_bands
 
     codec = load_codec(args.model, args.device).drop_decoder()
     num_bands = count_bands(codec.bands, args.bands, args.max_hz)
-    tell_conversion = _ConversionNote(codec.sampling_rate)
+    tell_conversion = _ConversionNote(codec.sampling_rate, args.channels)
+
+    def note(line: str) -> None:
+        print_note(streams.named(line))
 
     def make(job: Job, progress: Callable[[float], object]) -> str:
         with AudioReader(job.source, args.salvage) as reader:
-            tell_conversion(reader)
+            tell_conversion(reader, note)
         problems: list[str] = []
         header = codec.encode_file(
             job.source,
@@ -82,9 +114,12 @@ def run(args: argparse.Namespace) -> int:
             num_bands,
             progress=progress,
             missing=problems.append if args.salvage else None,
+            channels=args.channels,
+            keep_rate=args.keep_rate,
+            notice=lambda line: note(f"{line}, --channels keep codes all"),
         )
         if problems:
-            print_note(f"{job.source}: salvaged {header.duration:.2f} s: {'; '.join(problems)}")
+            note(f"{job.source}: salvaged {header.duration:.2f} s: {'; '.join(problems)}")
         return (
             f"{job.source} -> {job.target}: {header.duration:.2f} s, "
             f"{header.bitrate / 1000:.2f} kbit/s, {job.target.stat().st_size} bytes"
@@ -96,15 +131,35 @@ def run(args: argparse.Namespace) -> int:
                 header = reader.header
         except BitstreamError:
             return "is no finished .bsc file"
-        if header != codec.header(num_bands, header.num_samples):
+        plain = replace(header, num_channels=1, original_rate=0, original_samples=0)
+        if plain != codec.header(num_bands, header.num_samples):
             return "of another model or with other bands"
+        if (header.num_channels, header.original_rate) != kept(job):
+            return "with other channels or another original rate"
         return "older than its input" if older_than_input(job) else None
+
+    def kept(job: Job) -> tuple[int, int]:
+        if args.channels != KEEP and not args.keep_rate:
+            return 1, 0  # without a look into the input
+        with AudioReader(job.source, args.salvage) as reader:
+            mix = ChannelMix(args.channels, reader.num_channels, reader.path)
+            new = codec.new_header(num_bands, mix, reader.sampling_rate, args.keep_rate)
+        return new.num_channels, new.original_rate
 
     def seconds(job: Job) -> float:
         with AudioReader(job.source, args.salvage) as reader:
             return reader.duration
 
-    return run_job_list(job_list, make, problem_with, seconds, args.force)
+    return run_job_list(job_list, make, problem_with, seconds, args.force, streams)
+
+
+def parse_channels(text: str) -> str | int:
+    """Return what ``--channels`` says: "mean", "keep", or a number from 1."""
+    if text in ("mean", "keep"):
+        return text
+    if not re.fullmatch(r"0*[1-9][0-9]*", text):
+        raise argparse.ArgumentTypeError(f"{text}: expected mean, keep, or a number from 1")
+    return int(text)
 
 
 def load_codec(name: str, device: str):
@@ -118,19 +173,23 @@ def load_codec(name: str, device: str):
 
 
 class _ConversionNote:
-    """Say once in a run that audio is resampled or downmixed."""
+    """Say once in a run that audio is resampled or that channels are left out."""
 
-    def __init__(self, sampling_rate: int) -> None:
-        self.sampling_rate = sampling_rate
+    def __init__(self, sampling_rate: int, channels: str | int) -> None:
+        self.sampling_rate, self.channels = sampling_rate, channels
         self.said: set[str] = set()
 
-    def __call__(self, reader) -> None:
+    def __call__(self, reader, note: Callable[[str], object]) -> None:
         changes = []
         if reader.sampling_rate != self.sampling_rate and "rate" not in self.said:
             self.said.add("rate")
             changes.append(f"resampled from {reader.sampling_rate} to {self.sampling_rate} Hz")
-        if reader.num_channels > 1 and "channels" not in self.said:
+        is_kept = reader.num_channels == 1 or self.channels == "keep"
+        if not is_kept and "channels" not in self.said:
             self.said.add("channels")
-            changes.append(f"downmixed from {reader.num_channels} channels to one")
+            if self.channels == "mean":
+                changes.append(f"downmixed from {reader.num_channels} channels to one")
+            else:
+                changes.append(f"channel {self.channels} taken of {reader.num_channels}")
         if changes:
-            print_note(f"{reader.path}: {' and '.join(changes)} (others like it: not said again)")
+            note(f"{reader.path}: {' and '.join(changes)} (others like it: not said again)")

@@ -2,8 +2,12 @@
 
 import argparse
 import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from espnet2.gan_codec.bscodec.cli.jobs import print_line
+from espnet2.gan_codec.bscodec.cli.standard_streams import DASH, STDIN, copy_stdin
 from espnet2.gan_codec.bscodec.format.escapes import escaped_json
 
 HELP = "show what a .bsc file holds and check it"
@@ -15,25 +19,37 @@ payload is the codes, the last frame counted whole; on disk is the whole file.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the file and the form of the answer."""
-    parser.add_argument("file", metavar="FILE", help="a .bsc file")
+    parser.add_argument("file", metavar="FILE", help="a .bsc file, or - for standard input")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the header and the rates; return the exit status."""
-    from espnet2.gan_codec.bscodec.format.bitstream import BscReader
-
-    with BscReader(args.file) as reader:
+    with _opened(args.file) as reader:
         for _ in reader:  # every block is checked as it is read
             pass
         header, num_bytes = reader.header, reader.file_bytes
     if args.json:
-        facts = _as_json(args.file, header, num_bytes)
+        facts = _as_json(reader.name, header, num_bytes)
         print(escaped_json(json.dumps(facts, ensure_ascii=False)))
     else:
-        for line in _as_text(args.file, header, num_bytes):
+        for line in _as_text(reader.name, header, num_bytes):
             print_line(line)
     return 0
+
+
+@contextmanager
+def _opened(name: str) -> Iterator:
+    from espnet2.gan_codec.bscodec.format.bitstream import BscReader
+
+    if name != DASH:
+        with BscReader(name) as reader:
+            yield reader
+        return
+    with tempfile.TemporaryFile() as file:  # what comes through a pipe cannot be sought in
+        copy_stdin(file)
+        with BscReader(file, STDIN) as reader:
+            yield reader
 
 
 def _as_json(name: str, header, num_bytes: int) -> dict:
@@ -44,6 +60,9 @@ def _as_json(name: str, header, num_bytes: int) -> dict:
         "sampling_rate": header.sampling_rate,
         "num_samples": header.num_samples,
         "duration": header.duration,
+        "num_channels": header.num_channels,
+        "original_rate": header.original_rate or None,
+        "original_samples": header.original_samples or None,
         "hop_length": header.hop_length,
         "num_frames": header.num_frames,
         "num_blocks": header.num_blocks,
@@ -61,10 +80,16 @@ def _as_text(name: str, header, num_bytes: int) -> list[str]:
     pairs = zip(header.bands, header.bits, strict=True)
     bands = ", ".join(f"{low:g}-{high:g} Hz ({bits} bits)" for (low, high), bits in pairs)
     rate, samples = header.sampling_rate, header.num_samples
+    channels = "1 channel" if header.num_channels == 1 else f"{header.num_channels} channels"
+    original = (
+        f", from {header.original_samples} at {header.original_rate} Hz"
+        if header.original_rate
+        else ""
+    )
     return [
         f"file      {name}",
         f"model     {header.model} (fingerprint {header.fingerprint})",
-        f"audio     {header.duration:.3f} s: {samples} samples at {rate} Hz",
+        f"audio     {header.duration:.3f} s: {samples} samples at {rate} Hz{original}, {channels}",
         f"bands     {bands}",
         f"frames    {header.num_frames} of {header.hop_length} samples, "
         f"blocks {header.num_blocks}, all undamaged",

@@ -8,13 +8,11 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from espnet2.gan_codec.bscodec.cli.standard_streams import StandardStreams
+from espnet2.gan_codec.bscodec.cli.usage import UsageError
 from espnet2.gan_codec.bscodec.format.escapes import escaped
 
 LONG_SECONDS = 60  # a single file of more than that gets a progress bar
-
-
-class UsageError(ValueError):
-    """A command line that makes no sense: exit status 2."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +40,20 @@ class JobList:
 
 
 def list_jobs(
-    inputs: list[str], output: str, read_suffixes: Collection[str], write_suffixes: list[str]
+    inputs: list[str],
+    output: str | None,
+    read_suffixes: Collection[str],
+    write_suffixes: list[str],
 ) -> JobList:
     """Decide which file becomes which.
 
-    One file becomes ``output`` itself, unless that is a folder; several files, or folders with all
+    One file becomes ``output`` itself, unless that is a folder, and without ``output`` a file
+    beside it that is called like it; several files, or folders with all
     that is below them, go into the folder ``output`` and keep their stems.
 
     Args:
         inputs: files and folders.
-        output: a file, a folder, or the name of a folder to make.
+        output: a file, a folder, or the name of a folder to make; None: beside the input.
         read_suffixes: of the files to take out of folders.
         write_suffixes: allowed for ``output``; the first is used in folders.
 
@@ -60,6 +62,12 @@ def list_jobs(
             of the wrong kind.
     """
     many = len(inputs) > 1 or os.path.isdir(inputs[0])
+    if output is None:
+        if many:
+            raise UsageError("several files need -o/--output, the folder to write them to")
+        source = Path(inputs[0])
+        job = Job(source, source.with_suffix(write_suffixes[0]))
+        return JobList([job], many=False, into_folder=False)
     if not many and not os.path.isdir(output) and not output.endswith(os.sep):
         if Path(output).suffix.lower() not in write_suffixes:
             kinds = " or ".join(write_suffixes)
@@ -103,6 +111,7 @@ def run_job_list(
     problem_with: Callable[[Job], str | None],
     seconds: Callable[[Job], float],
     force: bool,
+    streams: StandardStreams,
 ) -> int:
     """Do all jobs; return the exit status: 0, or 1 if any of them failed.
 
@@ -111,24 +120,34 @@ def run_job_list(
             a line to print.
         problem_with: what is wrong with an existing target; None: nothing.
         seconds: length of a job's audio.
-        force: make every target again.
+        force: make every target again, though never over an input.
+        streams: what ``-`` stands for.
     """
     made = skipped = failed = 0
+    streams.read()
+    sources = {_identity(job.source) for job in job_list.jobs} - {None}
     with _progress_bar(job_list, seconds) as bar:
         for job in job_list.jobs:
             try:
+                if _identity(job.target) in sources:
+                    raise FileExistsError(
+                        errno.EEXIST, "is an input, which is never overwritten", str(job.target)
+                    )
                 if not force and os.path.lexists(job.target):
                     _check_existing(job, problem_with(job) if job_list.many else "")
                     skipped += 1
                 else:
                     if job_list.into_folder:
                         job.target.parent.mkdir(parents=True, exist_ok=True)
-                    print_line(make(job, _nothing if job_list.many else bar.update))
+                    line = make(job, _nothing if job_list.many else bar.update)
+                    streams.write()
+                    if not streams.holds_stdout:
+                        print_line(streams.named(line))
                     made += 1
             except BrokenPipeError:
                 raise  # nobody reads what is printed: no matter of this job
             except (ValueError, OSError) as error:
-                print_error(error, job.target)
+                print_error(error, job.target, streams)
                 failed += 1
                 if getattr(error, "errno", None) == errno.ENOSPC:
                     break  # the other jobs would fail alike
@@ -148,6 +167,15 @@ def run_job_list(
 
 def _nothing(_: float) -> None:
     """Progress within a file, where the bar counts files."""
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a file, whatever its name; None: there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _check_existing(job: Job, problem: str | None) -> None:
@@ -197,13 +225,13 @@ def print_note(line: str) -> None:
     tqdm.write(escaped(f"bscodec: note: {line}"), file=sys.stderr)
 
 
-def print_error(error: Exception, target: Path) -> None:
+def print_error(error: Exception, target: Path, streams: StandardStreams) -> None:
     """Print an error on stderr, in one line; ``target`` was being written."""
     from tqdm import tqdm
 
     if isinstance(error, OSError) and error.filename is None:
         error.filename = str(target)
-    tqdm.write(f"bscodec: error: {one_line(error)}", file=sys.stderr)
+    tqdm.write(f"bscodec: error: {streams.named(one_line(error))}", file=sys.stderr)
 
 
 def one_line(error: Exception) -> str:

@@ -4,7 +4,8 @@ import argparse
 import shlex
 from pathlib import Path
 
-from espnet2.gan_codec.bscodec.cli.jobs import UsageError, print_note, print_text
+from espnet2.gan_codec.bscodec.cli.jobs import print_note, print_text
+from espnet2.gan_codec.bscodec.cli.usage import UsageError
 
 HELP = "score decoded audio against the original, with the metrics of the paper"
 DESCRIPTION = """

@@ -5,8 +5,9 @@ import re
 import time
 from pathlib import Path
 
-from espnet2.gan_codec.bscodec.cli.encode import add_common_arguments, load_codec
-from espnet2.gan_codec.bscodec.cli.jobs import UsageError, print_line, print_note
+from espnet2.gan_codec.bscodec.cli.encode import add_common_arguments, load_codec, parse_channels
+from espnet2.gan_codec.bscodec.cli.jobs import print_line, print_note
+from espnet2.gan_codec.bscodec.cli.usage import UsageError
 from espnet2.gan_codec.bscodec.format.files import require_regular
 
 LOG_SECONDS = 60  # between two lines of progress, where there is no terminal
@@ -32,8 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="IN",
         help="a Kaldi list ending in .scp (name path), another list (a path a line), or a folder",
     )
-    add_common_arguments(parser, "the folder of tokens")
+    add_common_arguments(parser, "the folder of tokens", required=True)
     parser.set_defaults(model="bscodec-mini")
+    parser.add_argument(
+        *("--channels", "--channel"),
+        type=_one_channel,
+        default="mean",
+        metavar="WHICH",
+        help="mean of all channels, or the number of one, from 1 (default: mean)",
+    )
     parser.add_argument(
         "--format",
         default="ark",
@@ -110,7 +118,9 @@ def run(args: argparse.Namespace) -> int:
     manifest = open_manifest(args.input, folder, size, args.allow_commands)
     header = codec.header(num_bands)
     dtype = FORMATS[args.format].dtype(header.codebook_sizes)
-    metadata = TokenMetadata.of(header, codec.fingerprint, args.format, dtype, manifest.shard_size)
+    metadata = TokenMetadata.of(
+        header, codec.fingerprint, args.format, dtype, manifest.shard_size, args.channels
+    )
     if not args.force:
         check_folder(folder, metadata)
     if args.merge:
@@ -155,7 +165,7 @@ def _make(work, shards: list, devices: list[str], codec) -> int:
     """Make shards and print how fast that was; return how many utterances were encoded."""
     from espnet2.gan_codec.bscodec.tokens.workers import make_shards
 
-    encoded = skipped = 0
+    encoded = skipped = cancelled = 0
     seconds, total = 0.0, sum(shard.count for shard in shards)
     begun = reported = time.monotonic()
     with _progress_bar(total, "utt") as bar:
@@ -164,6 +174,9 @@ def _make(work, shards: list, devices: list[str], codec) -> int:
             seconds += result.seconds
             for line in result.salvaged:
                 print_note(line)
+            if result.warnings and not cancelled:
+                print_note(result.warnings[0])
+            cancelled += len(result.warnings)
             elapsed = time.monotonic() - begun
             if bar.disable and begun + elapsed > reported + LOG_SECONDS:  # a log has no bar
                 reported, done = begun + elapsed, encoded + skipped
@@ -172,6 +185,8 @@ def _make(work, shards: list, devices: list[str], codec) -> int:
                     f"{done} of {total} utterances, {_speed(seconds, elapsed)}, {left} left"
                 )
     elapsed = time.monotonic() - begun
+    if cancelled > 1:
+        print_note(f"averaging loses more than 12 dB of {cancelled} utterances altogether")
     failed = f", {skipped} skipped" if skipped else ""
     processes = "1 process" if len(devices) == 1 else f"{len(devices)} processes"
     print_line(
@@ -227,6 +242,12 @@ def _positive(text: str) -> int:
     if not re.fullmatch(r"0*[1-9][0-9]*", text):
         raise argparse.ArgumentTypeError(f"{text}: expected a number above 0")
     return int(text)
+
+
+def _one_channel(text: str) -> str | int:
+    if text == "keep":
+        raise argparse.ArgumentTypeError("keep: tokens are of one channel: give mean or a number")
+    return parse_channels(text)
 
 
 def _shard_of(text: str) -> tuple[int, int]:

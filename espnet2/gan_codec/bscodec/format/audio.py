@@ -1,4 +1,4 @@
-"""Audio files in and out, by blocks: any format, rate and number of channels in, mono out.
+"""Audio files in and out, by blocks: any format, rate and number of channels.
 
 Nothing here holds more than a block of a file, so that files may be of any length. What decodes
 them is in ``decoders.py``, what finds cut and damaged ones in ``containers.py`` and ``parts.py``.
@@ -7,7 +7,7 @@ them is in ``decoders.py``, what finds cut and damaged ones in ``containers.py``
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -121,7 +121,17 @@ class AudioReader:
 
         Altogether they have ``resampled_length(number of samples, ...)`` samples.
         """
-        return resample((downmix(b) for b in self.blocks()), self.sampling_rate, sampling_rate)
+        return self.mixed_blocks(sampling_rate, downmix)
+
+    def mixed_blocks(
+        self, sampling_rate: int, mix: Callable[[np.ndarray], np.ndarray], num_channels: int = 1
+    ) -> Iterator[np.ndarray]:
+        """Yield float32 blocks of ``num_channels`` channels at ``sampling_rate`` Hz.
+
+        ``mix`` makes them of (n, self.num_channels): (n,) for one, else (n, num_channels).
+        """
+        mixed = (mix(block) for block in self.blocks())
+        return resample(mixed, self.sampling_rate, sampling_rate, num_channels)
 
     def __enter__(self) -> "AudioReader":
         return self
@@ -205,8 +215,12 @@ def resampled_length(num_samples: int, rate: int, new_rate: int) -> int:
     return max(1, (2 * num_samples * new_rate + rate) // (2 * rate))
 
 
-def resample(blocks: Iterable[np.ndarray], rate: int, new_rate: int) -> Iterator[np.ndarray]:
-    """Resample (n,) float32 blocks from ``rate`` to ``new_rate`` Hz, with soxr's high quality.
+def resample(
+    blocks: Iterable[np.ndarray], rate: int, new_rate: int, num_channels: int = 1
+) -> Iterator[np.ndarray]:
+    """Resample float32 blocks from ``rate`` to ``new_rate`` Hz, with soxr's high quality.
+
+    Blocks are (n,), or (n, num_channels) for more than one.
 
     The result does not depend on the block sizes, and has exactly
     ``resampled_length`` samples. Blocks stay small where ``new_rate`` is many times ``rate``.
@@ -214,7 +228,7 @@ def resample(blocks: Iterable[np.ndarray], rate: int, new_rate: int) -> Iterator
     if rate == new_rate:
         yield from blocks
         return
-    stream = soxr.ResampleStream(rate, new_rate, 1, dtype="float32", quality="HQ")
+    stream = soxr.ResampleStream(rate, new_rate, num_channels, dtype="float32", quality="HQ")
     num_samples_in = num_samples_out = 0
     size = min(BLOCK_FRAMES, max(1, BLOCK_FRAMES * rate // new_rate))  # of about a block's result
     for block in blocks:
@@ -224,8 +238,9 @@ def resample(blocks: Iterable[np.ndarray], rate: int, new_rate: int) -> Iterator
             num_samples_out += len(resampled)
             yield resampled
     missing = resampled_length(num_samples_in, rate, new_rate) - num_samples_out
-    tail = stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)[:missing]
-    yield np.pad(tail, (0, missing - len(tail)))
+    shape = () if num_channels == 1 else (num_channels,)
+    tail = stream.resample_chunk(np.zeros((0, *shape), dtype=np.float32), last=True)[:missing]
+    yield np.concatenate([tail, np.zeros((missing - len(tail), *shape), dtype=np.float32)])
 
 
 class AudioWriter:
@@ -237,7 +252,7 @@ class AudioWriter:
         self.num_clipped = 0
 
     def append(self, block: np.ndarray) -> None:
-        """Add (n,) float32 samples, full scale at +-1."""
+        """Add float32 samples, (n,) or (n, channels), full scale at +-1."""
         if block.size:
             magnitude = np.abs(block)
             self.peak = max(self.peak, float(magnitude.max()))
@@ -247,16 +262,21 @@ class AudioWriter:
 
 @contextmanager
 def write_audio(
-    path: str | os.PathLike, sampling_rate: int, num_samples: int, float32: bool = False
+    path: str | os.PathLike,
+    sampling_rate: int,
+    num_samples: int,
+    float32: bool = False,
+    num_channels: int = 1,
 ) -> Iterator[AudioWriter]:
-    """Write mono audio by blocks; the file appears under its name once it is complete.
+    """Write audio by blocks; the file appears under its name once it is complete.
 
     Args:
         path: ends in ``.wav`` or ``.flac``.
         sampling_rate: in Hz.
-        num_samples: that will come: a WAV file of more than 4 GiB has to be RF64.
+        num_samples: of each channel that will come: a WAV file of more than 4 GiB has to be RF64.
         float32: store floats (WAV only) instead of 16-bit integers, which end at full scale:
             samples beyond it are cut off there.
+        num_channels: of the blocks, interleaved in the file.
 
     Raises:
         AudioError: another suffix, or floats in a FLAC file.
@@ -267,13 +287,14 @@ def write_audio(
         raise AudioError(f"{path}: audio is written as {' or '.join(_OUTPUT_FORMATS)}")
     if float32 and kind != "WAV":
         raise AudioError(f"{path}: only a .wav file can hold floats")
-    if kind == "WAV" and num_samples * (4 if float32 else 2) > _WAV_LIMIT:
+    if kind == "WAV" and num_samples * num_channels * (4 if float32 else 2) > _WAV_LIMIT:
         kind = "RF64"
     subtype = "FLOAT" if float32 else "PCM_16"
     with atomic_write(path) as temporary:
         try:
+            name = sound_file_name(temporary)
             with soundfile.SoundFile(
-                sound_file_name(temporary), "w", sampling_rate, 1, subtype, format=kind
+                name, "w", sampling_rate, num_channels, subtype, format=kind
             ) as file:
                 yield AudioWriter(file)
         except soundfile.SoundFileError as error:

@@ -34,6 +34,8 @@ from espnet2.gan_codec.bscodec.format.header import (
 class EncodedAudio(BscHeader):
     """Audio as codes: a header and ``codes`` (num_bands, num_frames) int64.
 
+    With several channels codes are (num_channels, num_bands, num_frames).
+
     Raises:
         BitstreamError: codes of another shape than the header's, or outside of their codebook.
     """
@@ -44,9 +46,9 @@ class EncodedAudio(BscHeader):
         super().__post_init__()
         check(self.num_samples >= 1, "num_samples", self.num_samples)
         codes = _checked_codes(self, self.codes)
-        if codes.shape[1] != self.num_frames:
+        if codes.shape[-1] != self.num_frames:
             raise BitstreamError(
-                f"{codes.shape[1]} frames of codes for {self.num_samples} samples: expected "
+                f"{codes.shape[-1]} frames of codes for {self.num_samples} samples: expected "
                 f"{self.num_frames} frames of {self.hop_length} samples"
             )
         object.__setattr__(self, "codes", codes)
@@ -67,7 +69,7 @@ class EncodedAudio(BscHeader):
             self,
             bands=self.bands[:num_bands],
             codebook_sizes=self.codebook_sizes[:num_bands],
-            codes=self.codes[:num_bands],
+            codes=self.codes[..., :num_bands, :],
         )
 
     def save(self, path: str | os.PathLike) -> None:
@@ -86,7 +88,7 @@ class EncodedAudio(BscHeader):
         parts = [pack_header(self)]
         for index in range(self.num_blocks):
             start = index * self.frames_per_block
-            block = self.codes[:, start : start + self.frames_per_block]
+            block = self.codes[..., start : start + self.frames_per_block]
             parts.append(_pack_block(self, index, block))
         return b"".join(parts)
 
@@ -99,7 +101,7 @@ class EncodedAudio(BscHeader):
     @classmethod
     def _read(cls, reader: "BscReader") -> "EncodedAudio":
         values = {field.name: getattr(reader.header, field.name) for field in fields(BscHeader)}
-        return cls(**values, codes=np.concatenate(list(reader), axis=1))
+        return cls(**values, codes=np.concatenate(list(reader), axis=-1))
 
 
 class BscWriter:
@@ -107,13 +109,14 @@ class BscWriter:
 
     Used as a context manager: the file appears under its name when the ``with`` block ends well,
     and leaves nothing behind when it does not. ``num_samples`` of the header may be 0 while it is
-    not known; ``close(num_samples)`` then puts in the length.
+    not known; ``close(num_samples)`` then puts in the length (and the original one, where the
+    header keeps the original rate).
     """
 
     def __init__(self, path: str | os.PathLike, header: BscHeader) -> None:
         self.path = Path(path)
         self.header = header
-        self._pending = np.zeros((header.num_bands, 0), dtype=np.int64)
+        self._pending = np.zeros((*header.codes_shape, 0), dtype=np.int64)
         self._num_blocks = 0
         self._is_done = False
         self._file = create_temporary(self.path)
@@ -125,15 +128,19 @@ class BscWriter:
             raise
 
     def append(self, codes: np.ndarray) -> None:
-        """Add the next frames: codes (num_bands, any number of frames) of any integer type."""
-        codes = _checked_codes(self.header, codes)
-        self._pending = np.concatenate([self._pending, codes], axis=1)
-        size = self.header.frames_per_block
-        while self._pending.shape[1] >= size:
-            self._write_block(self._pending[:, :size])
-            self._pending = self._pending[:, size:]
+        """Add the next frames, of any integer type.
 
-    def close(self, num_samples: int | None = None) -> None:
+        Args:
+            codes: (num_bands, any number of frames), or (num_channels, num_bands, ...).
+        """
+        codes = _checked_codes(self.header, codes)
+        self._pending = np.concatenate([self._pending, codes], axis=-1)
+        size = self.header.frames_per_block
+        while self._pending.shape[-1] >= size:
+            self._write_block(self._pending[..., :size])
+            self._pending = self._pending[..., size:]
+
+    def close(self, num_samples: int | None = None, original_samples: int = 0) -> None:
         """Finish the file.
 
         Raises:
@@ -143,13 +150,15 @@ class BscWriter:
         try:
             header = self.header
             if num_samples is not None:
-                header = self.header = replace(header, num_samples=num_samples)
-            frames = self._num_blocks * header.frames_per_block + self._pending.shape[1]
+                header = self.header = replace(
+                    header, num_samples=num_samples, original_samples=original_samples
+                )
+            frames = self._num_blocks * header.frames_per_block + self._pending.shape[-1]
             if header.num_samples < 1 or frames != header.num_frames:
                 raise BitstreamError(
                     f"{self.path}: {frames} frames were written for {header.num_samples} samples"
                 )
-            if self._pending.shape[1]:
+            if self._pending.shape[-1]:
                 self._write_block(self._pending)
             self._file.seek(0)
             self._file.write(pack_header(header))
@@ -187,21 +196,26 @@ class BscWriter:
 class BscReader:
     """Read a ``.bsc`` file: ``header`` first, then iterate over blocks of codes.
 
-    Every block is (num_bands, frames) int64, at most ten seconds of frames, and checked before it
-    is given out. Size and header are checked at once, so a foreign or cut file raises here.
+    Every block is (num_bands, frames) int64, or (num_channels, num_bands, frames) of several
+    channels, at most ten seconds of frames, and checked before it is given out. Size and header
+    are checked at once, so a foreign or cut file raises here.
+
+    Args:
+        source: a path, or a file that can be sought in.
+        name: what errors call a file without a path.
 
     Raises:
         BitstreamError: one line that names the file and what is wrong with it.
         OSError: the file cannot be read, or is a pipe or device.
     """
 
-    def __init__(self, source: str | os.PathLike | BinaryIO) -> None:
+    def __init__(self, source: str | os.PathLike | BinaryIO, name: str | None = None) -> None:
         if isinstance(source, (str, os.PathLike)):
             self.name = os.fspath(source)
             require_regular(source)
             self._file: BinaryIO = open(source, "rb")
         else:
-            self.name = getattr(source, "name", "bitstream")
+            self.name = name or getattr(source, "name", "bitstream")
             self._file = source
         try:
             self.file_bytes = self._file.seek(0, os.SEEK_END)
@@ -213,7 +227,7 @@ class BscReader:
             raise
 
     def read_block(self, index: int) -> np.ndarray:
-        """Return the codes (num_bands, frames) int64 of block ``index``, counted from 0."""
+        """Return the codes of block ``index``, counted from 0, as iteration gives them."""
         header = self.header
         if not 0 <= index < header.num_blocks:
             raise IndexError(f"{self.name}: no block {index}: there are {header.num_blocks}")
@@ -222,9 +236,11 @@ class BscReader:
         data = self._file.read(header.block_bytes(frames))
         payload, stored = data[:-CRC_BYTES], data[-CRC_BYTES:]
         if len(data) == header.block_bytes(frames) and stored == _block_crc(index, payload):
-            codes = _unpack_codes(header.bits, payload, frames)
-            if codes is not None and (codes < np.c_[list(header.codebook_sizes)]).all():
-                return codes
+            rows = _unpack_codes(header.bits * header.num_channels, payload, frames)
+            if rows is not None:
+                codes = rows.reshape(*header.codes_shape, frames)
+                if (codes < np.c_[list(header.codebook_sizes)]).all():
+                    return codes
         begin = index * header.frames_per_block * header.hop_length / header.sampling_rate
         end = min(begin + frames * header.hop_length / header.sampling_rate, header.duration)
         raise BitstreamError(
@@ -259,16 +275,18 @@ class BscReader:
 
 
 def _checked_codes(header: BscHeader, codes: np.ndarray) -> np.ndarray:
-    """Return codes (num_bands, frames) as int64 after checking shape, type and range."""
+    """Return codes (*codes_shape, frames) as int64 after checking shape, type and range."""
     codes = np.asarray(codes)
-    if codes.ndim != 2 or len(codes) != header.num_bands or codes.dtype.kind not in "iu":
+    shape = header.codes_shape
+    if not codes.ndim or codes.shape[:-1] != shape or codes.dtype.kind not in "iu":
         raise BitstreamError(
             f"codes are {codes.dtype} {codes.shape}: "
-            f"expected integers ({header.num_bands}, frames)"
+            f"expected integers ({', '.join(map(str, shape))}, frames)"
         )
     codes = codes.astype(np.int64)
     for band, size in enumerate(header.codebook_sizes):
-        if codes.shape[1] and not (codes[band].min() >= 0 and codes[band].max() < size):
+        rows = codes[..., band, :]
+        if rows.size and not (rows.min() >= 0 and rows.max() < size):
             raise BitstreamError(f"codes of band {band} leave their codebook of {size} entries")
     return codes
 
@@ -297,5 +315,6 @@ def _block_crc(index: int, payload: bytes) -> bytes:
 
 
 def _pack_block(header: BscHeader, index: int, codes: np.ndarray) -> bytes:
-    payload = _pack_codes(header.bits, codes)
+    rows = codes.reshape(-1, codes.shape[-1])  # channel after channel
+    payload = _pack_codes(header.bits * header.num_channels, rows)
     return payload + _block_crc(index, payload)

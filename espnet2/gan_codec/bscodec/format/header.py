@@ -7,12 +7,15 @@ models and clocks are table indices, the rest are variable-length integers.
 import math
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeVar
 
+from espnet2.gan_codec.bscodec.format.cursor import Cursor, Damage, pack_varint
+
 MAGIC = b"BSC"
-VERSION = 1
+MONO_VERSION = 1  # one channel and no original rate: what this version has no place for
+VERSION = 2
 SUFFIX = ".bsc"
 BLOCK_SECONDS = 10
 WELL_KNOWN_MODELS = (
@@ -26,7 +29,8 @@ SPELLED_OUT = 0  # table index that says: the value itself follows
 MAX_BITS = 32
 NUM_SAMPLES_BYTES = 5
 MAX_NUM_SAMPLES = 256**NUM_SAMPLES_BYTES - 1
-MAX_HEADER_BYTES = 4096  # more than any header of this version can take
+MAX_CHANNELS = 255
+MAX_HEADER_BYTES = 4096  # more than any header of these versions can take
 CRC_BYTES = 4
 
 _EXPLICIT_EDGES = 0x80
@@ -54,6 +58,9 @@ class BscHeader:
         codebook_sizes: number of entries of each stream's codebook.
         model: tag of the model the codes belong to (at most 255 bytes of UTF-8).
         fingerprint: first 4 bytes of the SHA-256 of that model's weights, as 8 hex digits.
+        num_channels: that have codes of their own.
+        original_rate: of the audio before it was resampled, in Hz; 0: not kept.
+        original_samples: its length at ``original_rate``; 0 where that is not kept.
 
     Raises:
         BitstreamError: a value that no file can hold.
@@ -66,6 +73,9 @@ class BscHeader:
     codebook_sizes: tuple[int, ...]
     model: str
     fingerprint: str
+    num_channels: int = field(default=1, kw_only=True)
+    original_rate: int = field(default=0, kw_only=True)
+    original_samples: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         check(0 <= self.num_samples <= MAX_NUM_SAMPLES, "num_samples", self.num_samples)
@@ -79,6 +89,27 @@ class BscHeader:
         check(1 <= len(self.model.encode()) <= 255, "model", repr(self.model))
         digits = set(self.fingerprint) <= set("0123456789abcdef")
         check(digits and len(self.fingerprint) == 8, "fingerprint", repr(self.fingerprint))
+        check(1 <= self.num_channels <= MAX_CHANNELS, "num_channels", self.num_channels)
+        check(0 <= self.original_rate < 2**32, "original_rate", self.original_rate)
+        # resampling rounds to whole samples: another length is none that audio can have had
+        off = self.original_samples * self.sampling_rate - self.num_samples * self.original_rate
+        close = 2 * abs(off) <= self.original_rate or (self.num_samples == 1 and off < 0)
+        known = bool(self.original_rate and self.num_samples)  # 0 while a file is being written
+        fits = 0 <= self.original_samples <= MAX_NUM_SAMPLES and close
+        check(known == bool(self.original_samples), "original_samples", self.original_samples)
+        check(fits or not known, "original_samples", self.original_samples)
+
+    @property
+    def version(self) -> int:
+        """Of the format: the oldest one that has a place for everything here."""
+        is_mono = self.num_channels == 1 and not self.original_rate
+        return MONO_VERSION if is_mono else VERSION
+
+    @property
+    def codes_shape(self) -> tuple[int, ...]:
+        """Of one frame of codes: (num_bands,), or (num_channels, num_bands) for several."""
+        channels = (self.num_channels,) if self.num_channels > 1 else ()
+        return (*channels, self.num_bands)
 
     @property
     def num_bands(self) -> int:
@@ -88,6 +119,11 @@ class BscHeader:
     def bits(self) -> tuple[int, ...]:
         """Bits of one index in each band: ceil(log2(codebook size))."""
         return tuple((size - 1).bit_length() for size in self.codebook_sizes)
+
+    @property
+    def frame_bits(self) -> int:
+        """Bits of one frame, of all bands and channels."""
+        return self.num_channels * sum(self.bits)
 
     @property
     def num_frames(self) -> int:
@@ -110,12 +146,12 @@ class BscHeader:
     @property
     def bitrate(self) -> float:
         """Bits of code for every second of audio, in bits/s: the rate of an endless signal."""
-        return sum(self.bits) * self.sampling_rate / self.hop_length
+        return self.frame_bits * self.sampling_rate / self.hop_length
 
     @property
     def payload_bits(self) -> int:
         """Bits of code in the whole file, the last frame counted whole."""
-        return self.num_frames * sum(self.bits)
+        return self.num_frames * self.frame_bits
 
     @property
     def payload_bitrate(self) -> float:
@@ -139,7 +175,7 @@ class BscHeader:
 
     def block_bytes(self, num_frames: int) -> int:
         """Size in bytes of a block of ``num_frames`` frames with its checksum."""
-        return -(-num_frames * sum(self.bits) // 8) + CRC_BYTES
+        return -(-num_frames * self.frame_bits // 8) + CRC_BYTES
 
     def frames_of_block(self, index: int) -> int:
         return min(self.frames_per_block, self.num_frames - index * self.frames_per_block)
@@ -153,7 +189,7 @@ def check(condition: bool, name: str, value: object) -> None:
 
 def pack_header(header: BscHeader) -> bytes:
     """Return the header's bytes. Equal headers give equal bytes."""
-    parts = [MAGIC, bytes([VERSION])]
+    parts = [MAGIC, bytes([header.version])]
     if header.model in WELL_KNOWN_MODELS:
         parts.append(bytes([1 + WELL_KNOWN_MODELS.index(header.model)]))
     else:
@@ -164,10 +200,14 @@ def pack_header(header: BscHeader) -> bytes:
     if clock in WELL_KNOWN_CLOCKS:
         parts.append(bytes([1 + WELL_KNOWN_CLOCKS.index(clock)]))
     else:
-        parts.append(bytes([SPELLED_OUT]) + _varint(clock[0]) + _varint(clock[1]))
+        parts.append(bytes([SPELLED_OUT]) + pack_varint(clock[0]) + pack_varint(clock[1]))
     parts.append(header.num_samples.to_bytes(NUM_SAMPLES_BYTES, "little"))
     parts.append(_pack_bands(header.bands))
     parts.append(_pack_sizes(header.codebook_sizes))
+    if header.version > MONO_VERSION:
+        parts.append(bytes([header.num_channels]) + pack_varint(header.original_rate))
+        if header.original_rate:
+            parts.append(header.original_samples.to_bytes(NUM_SAMPLES_BYTES, "little"))
     data = b"".join(parts)
     return data + struct.pack("<I", zlib.crc32(data))
 
@@ -184,18 +224,19 @@ def unpack_header(data: bytes, name: str) -> tuple[BscHeader, int]:
         raise BitstreamError(f"{name}: the file is empty")
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
         raise BitstreamError(f"{name}: not a {SUFFIX} file")
-    cursor = _Cursor(data, len(MAGIC))
+    cursor = Cursor(data, len(MAGIC))
     try:
         version = cursor.byte()
-        if version != VERSION:
+        if not MONO_VERSION <= version <= VERSION:
             raise BitstreamError(
-                f"{name}: version {version} of the {SUFFIX} format: this program reads {VERSION}"
+                f"{name}: version {version} of the {SUFFIX} format: "
+                f"this program reads {MONO_VERSION} and {VERSION}"
             )
-        header = _unpack_fields(cursor)
+        header = _unpack_fields(cursor, version)
         cursor.take(CRC_BYTES)
     except EOFError:
         raise BitstreamError(f"{name}: the file is cut short within its header") from None
-    except (_Damage, UnicodeDecodeError) as error:
+    except (Damage, UnicodeDecodeError) as error:
         raise BitstreamError(f"{name}: the header is damaged") from error
     # One header has one spelling, checksum included: anything else has been changed.
     if pack_header(header) != data[: cursor.position]:
@@ -203,38 +244,7 @@ def unpack_header(data: bytes, name: str) -> tuple[BscHeader, int]:
     return header, cursor.position
 
 
-class _Damage(Exception):
-    """Bytes that no writer makes."""
-
-
-class _Cursor:
-    """Walk through bytes that may end too early (EOFError)."""
-
-    def __init__(self, data: bytes, position: int) -> None:
-        self.data, self.position = data, position
-
-    def take(self, size: int) -> bytes:
-        chunk = self.data[self.position : self.position + size]
-        if len(chunk) < size:
-            raise EOFError
-        self.position += size
-        return chunk
-
-    def byte(self) -> int:
-        return self.take(1)[0]
-
-    def varint(self) -> int:
-        """Seven bits a byte, low ones first; the high bit says that more follow."""
-        value = 0
-        for shift in range(0, 70, 7):
-            byte = self.byte()
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-        raise _Damage
-
-
-def _unpack_fields(cursor: _Cursor) -> BscHeader:
+def _unpack_fields(cursor: Cursor, version: int) -> BscHeader:
     index = cursor.byte()
     model = cursor.take(cursor.byte()).decode() if index == SPELLED_OUT else None
     fingerprint = cursor.take(4).hex()
@@ -248,24 +258,22 @@ def _unpack_fields(cursor: _Cursor) -> BscHeader:
     num_samples = int.from_bytes(cursor.take(NUM_SAMPLES_BYTES), "little")
     bands = _unpack_bands(cursor)
     sizes = _unpack_sizes(cursor, len(bands))
+    more = {}
+    if version > MONO_VERSION:
+        more = {"num_channels": cursor.byte(), "original_rate": cursor.varint()}
+        if more["original_rate"]:
+            length = int.from_bytes(cursor.take(NUM_SAMPLES_BYTES), "little")
+            more["original_samples"] = length
     try:
-        return BscHeader(num_samples, *clock, bands, sizes, model, fingerprint)
+        return BscHeader(num_samples, *clock, bands, sizes, model, fingerprint, **more)
     except BitstreamError as error:
-        raise _Damage from error
+        raise Damage from error
 
 
 def _lookup(table: tuple[T, ...], index: int) -> T:
     if not 1 <= index <= len(table):
-        raise _Damage
+        raise Damage
     return table[index - 1]
-
-
-def _varint(value: int) -> bytes:
-    groups = []
-    while value >= 0x80:
-        groups.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*groups, value])
 
 
 def _pack_bands(bands: tuple[tuple[float, float], ...]) -> bytes:
@@ -274,12 +282,12 @@ def _pack_bands(bands: tuple[tuple[float, float], ...]) -> bytes:
     if _chain(edges) == tuple(map(tuple, bands)) and all(
         edge == int(edge) < 2**32 for edge in edges
     ):
-        return bytes([len(bands)]) + b"".join(_varint(int(edge)) for edge in edges)
+        return bytes([len(bands)]) + b"".join(pack_varint(int(edge)) for edge in edges)
     spelled = b"".join(struct.pack("<dd", low, high) for low, high in bands)
     return bytes([_EXPLICIT_EDGES | len(bands)]) + spelled
 
 
-def _unpack_bands(cursor: _Cursor) -> tuple[tuple[float, float], ...]:
+def _unpack_bands(cursor: Cursor) -> tuple[tuple[float, float], ...]:
     first = cursor.byte()
     count = first & ~_EXPLICIT_EDGES
     if first & _EXPLICIT_EDGES:
@@ -307,21 +315,21 @@ def _pack_size(size: int) -> bytes:
     exponent = (size - 1).bit_length()
     if size == 1 << exponent:
         return bytes([exponent])
-    return bytes([_NOT_A_POWER_OF_TWO]) + _varint(size)
+    return bytes([_NOT_A_POWER_OF_TWO]) + pack_varint(size)
 
 
-def _unpack_sizes(cursor: _Cursor, count: int) -> tuple[int, ...]:
+def _unpack_sizes(cursor: Cursor, count: int) -> tuple[int, ...]:
     alike, size = _unpack_size(cursor)
     if alike:
         return (size,) * count
     return (size, *(_unpack_size(cursor)[1] for _ in range(count - 1)))
 
 
-def _unpack_size(cursor: _Cursor) -> tuple[bool, int]:
+def _unpack_size(cursor: Cursor) -> tuple[bool, int]:
     first = cursor.byte()
     alike, rest = bool(first & _ALL_ALIKE), first & ~_ALL_ALIKE
     if rest == _NOT_A_POWER_OF_TWO:
         return alike, cursor.varint()
     if rest > MAX_BITS:
-        raise _Damage
+        raise Damage
     return alike, 1 << rest

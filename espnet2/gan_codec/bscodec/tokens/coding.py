@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import numpy as np
 
 from espnet2.gan_codec.bscodec.codec import Codec
 from espnet2.gan_codec.bscodec.format.audio import AudioReader
+from espnet2.gan_codec.bscodec.format.channels import MEAN, ChannelMix
 from espnet2.gan_codec.bscodec.tokens.manifest import Shard
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata
 from espnet2.gan_codec.bscodec.tokens.shards import write_shard
@@ -59,6 +60,7 @@ class Utterance:
         audio: (T,) float32 at the model's rate; empty if it is long, or there is none.
         reason: why there is none.
         problems: what is missing of it, where cut and damaged files are salvaged.
+        warning: about an average of channels that loses much.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Utterance:
     audio: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     reason: str = ""
     problems: tuple[str, ...] = ()
+    warning: str = ""
 
     @property
     def is_short(self) -> bool:
@@ -75,16 +78,12 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What became of an utterance: ``codes`` (N, F) int64 of ``samples`` samples, or a reason.
-
-    ``problems`` is what is missing of a salvaged one.
-    """
+    """What became of an utterance: ``codes`` (N, F) int64 of ``samples`` samples, or a reason."""
 
     utterance: Utterance
     codes: np.ndarray | None = None
     samples: int = 0
     reason: str = ""
-    problems: tuple[str, ...] = ()
 
 
 def make_shard(
@@ -96,7 +95,7 @@ def make_shard(
     policy: BatchPolicy,
     progress: Callable[[int, float], object] | None = None,
     salvage: bool = False,
-) -> tuple[int, int, float, list[str]]:
+) -> tuple[int, int, float, list[str], list[str]]:
     """Code the lines of a shard and write it.
 
     Args:
@@ -104,29 +103,33 @@ def make_shard(
         salvage: code what there is of cut and damaged files.
 
     Returns:
-        The utterances that were encoded and that were skipped, seconds of audio, and a line for
-        each salvaged utterance.
+        The utterances that were encoded and that were skipped, seconds of audio, a line for each
+        salvaged utterance, and one for each whose average of channels loses much.
 
     Raises:
         OSError: the shard cannot be written; nothing of it is left.
     """
     seconds = 0.0
     salvaged: list[str] = []
+    warnings: list[str] = []
+    bands, channels = len(metadata.bands), metadata.channels
     with write_shard(folder, shard, metadata) as output:
-        for encoded in encode_lines(codec, lines, len(metadata.bands), policy, salvage):
-            name, entry = encoded.utterance.name, encoded.utterance.entry
+        for encoded in encode_lines(codec, lines, bands, policy, channels, salvage):
+            utterance = encoded.utterance
             duration = encoded.samples / metadata.sampling_rate
             if encoded.codes is None:
-                output.skip(name, entry, encoded.reason)
+                output.skip(utterance.name, utterance.entry, encoded.reason)
             else:
-                output.add(name, encoded.codes, encoded.samples)
+                output.add(utterance.name, encoded.codes, encoded.samples)
                 seconds += duration
-                if encoded.problems:
-                    told = "; ".join(encoded.problems)
-                    salvaged.append(f"{name}: salvaged {duration:.2f} s: {told}")
+                if utterance.problems:
+                    missing = "; ".join(utterance.problems)
+                    salvaged.append(f"{utterance.name}: salvaged {duration:.2f} s: {missing}")
+                if utterance.warning:
+                    warnings.append(utterance.warning)
             if progress:
                 progress(1, duration)
-    return len(output.rows), len(output.skipped), seconds, salvaged
+    return len(output.rows), len(output.skipped), seconds, salvaged, warnings
 
 
 def encode_lines(
@@ -134,13 +137,13 @@ def encode_lines(
     lines: Iterable[tuple[str, str]],
     num_bands: int,
     policy: BatchPolicy,
+    channels: str | int = MEAN,
     salvage: bool = False,
 ) -> Iterator[Encoded]:
     """Code utterances; yield what became of each, in their order."""
-    read = partial(_read, sampling_rate=codec.sampling_rate, salvage=salvage)
-    for window in _windows(
-        _prefetch(read, lines, policy.num_readers), codec.sampling_rate, policy
-    ):
+    read = partial(_read, sampling_rate=codec.sampling_rate, channels=channels, salvage=salvage)
+    utterances = _prefetch(read, lines, policy.num_readers)
+    for window in _windows(utterances, codec.sampling_rate, policy):
         short = [u for u in window if u.is_short]
         done: dict[str, Encoded] = {}
         for batch in _batches(short, codec.sampling_rate, policy):
@@ -151,7 +154,7 @@ def encode_lines(
             if utterance.reason:
                 yield Encoded(utterance, reason=utterance.reason)
             elif not utterance.is_short:
-                yield _code_long(codec, utterance, num_bands, salvage)
+                yield _code_long(codec, utterance, num_bands, channels, salvage)
             else:
                 yield done[utterance.name]
 
@@ -166,7 +169,7 @@ def _code(codec: Codec, batch: list[Utterance], num_bands: int) -> Iterator[Enco
             pass  # each by itself, to see which one it was
         else:
             for utterance, one in zip(batch, encoded, strict=True):
-                yield Encoded(utterance, one.codes, one.num_samples, problems=utterance.problems)
+                yield Encoded(utterance, one.codes, one.num_samples)
             return
     for utterance in batch:
         try:
@@ -174,11 +177,12 @@ def _code(codec: Codec, batch: list[Utterance], num_bands: int) -> Iterator[Enco
         except ValueError as error:
             yield Encoded(utterance, reason=_reason(error, utterance.entry))
         else:
-            codes, samples = np.concatenate(blocks, axis=1), len(utterance.audio)
-            yield Encoded(utterance, codes, samples, problems=utterance.problems)
+            yield Encoded(utterance, np.concatenate(blocks, axis=1), len(utterance.audio))
 
 
-def _code_long(codec: Codec, utterance: Utterance, num_bands: int, salvage: bool) -> Encoded:
+def _code_long(
+    codec: Codec, utterance: Utterance, num_bands: int, channels: str | int, salvage: bool
+) -> Encoded:
     """Code audio as it is read."""
     samples = 0
 
@@ -190,11 +194,14 @@ def _code_long(codec: Codec, utterance: Utterance, num_bands: int, salvage: bool
 
     try:
         with _opened(utterance.entry, salvage) as reader:
-            blocks = counted(reader.mono_blocks(codec.sampling_rate))
-            codes = np.concatenate(list(codec.encode_blocks(blocks, num_bands)), axis=1)
+            mix = ChannelMix(channels, reader.num_channels, utterance.entry)
+            blocks = counted(reader.mixed_blocks(codec.sampling_rate, mix))
+            # copies, since what is yielded may be a view that holds much more
+            parts = [codes.copy() for codes in codec.encode_blocks(blocks, num_bands)]
     except (ValueError, OSError) as error:
         return Encoded(utterance, reason=_reason(error, utterance.entry))
-    return Encoded(utterance, codes, samples, problems=tuple(reader.problems))
+    about = replace(utterance, problems=tuple(reader.problems), warning=mix.warning or "")
+    return Encoded(about, np.concatenate(parts, axis=1), samples)
 
 
 def _prefetch(
@@ -214,18 +221,22 @@ def _prefetch(
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupted run waits for no command
 
 
-def _read(name: str, entry: str, sampling_rate: int, salvage: bool) -> Utterance:
+def _read(
+    name: str, entry: str, sampling_rate: int, channels: str | int, salvage: bool
+) -> Utterance:
     blocks, samples = [], 0
     try:
         with _opened(entry, salvage) as reader:
-            for block in reader.mono_blocks(sampling_rate):
+            mix = ChannelMix(channels, reader.num_channels, entry)
+            for block in reader.mixed_blocks(sampling_rate, mix):
                 blocks.append(block)
                 samples += len(block)
                 if samples > LONG_SECONDS * sampling_rate:
                     return Utterance(name, entry)
     except (ValueError, OSError) as error:
         return Utterance(name, entry, reason=_reason(error, entry))
-    return Utterance(name, entry, np.concatenate(blocks), problems=tuple(reader.problems))
+    audio, problems = np.concatenate(blocks), tuple(reader.problems)
+    return Utterance(name, entry, audio, problems=problems, warning=mix.warning or "")
 
 
 @contextmanager

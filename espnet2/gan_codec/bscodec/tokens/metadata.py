@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from espnet2.gan_codec.bscodec.format.channels import MEAN
 from espnet2.gan_codec.bscodec.format.header import BscHeader
 
 LAYOUT_VERSION = 1
@@ -33,6 +34,7 @@ class TokenMetadata:
         dtype: of the stored integers.
         shard_size: utterances per shard, skipped ones counted as well.
         version: of the layout.
+        channels: what was coded of several: ``"mean"``, or the number of one, from 1.
     """
 
     model: str
@@ -46,10 +48,17 @@ class TokenMetadata:
     dtype: str
     shard_size: int
     version: int = LAYOUT_VERSION
+    channels: str | int = MEAN
 
     @classmethod
     def of(
-        cls, header: BscHeader, fingerprint: str, form: str, dtype: np.dtype, shard_size: int
+        cls,
+        header: BscHeader,
+        fingerprint: str,
+        form: str,
+        dtype: np.dtype,
+        shard_size: int,
+        channels: str | int = MEAN,
     ) -> TokenMetadata:
         """Return the metadata of codes under ``header``, stored in the format ``form``."""
         return cls(
@@ -63,6 +72,7 @@ class TokenMetadata:
             format=form,
             dtype=str(dtype),
             shard_size=shard_size,
+            channels=channels,
         )
 
     @classmethod
@@ -74,6 +84,7 @@ class TokenMetadata:
                 f"{name}: version {version} of the layout, expected {LAYOUT_VERSION}"
             )
         try:
+            values = {"channels": MEAN, **values}
             known = {field.name: values[field.name] for field in fields(cls)}
             known["bands"] = tuple((float(low), float(high)) for low, high in known["bands"])
             known["codebook_sizes"] = tuple(map(int, known["codebook_sizes"]))
@@ -85,6 +96,8 @@ class TokenMetadata:
         """Return the fields as JSON has them."""
         values = asdict(self)
         values["bands"] = [list(map(float, band)) for band in self.bands]
+        if self.channels == MEAN:  # folders look as they did before there was a choice
+            del values["channels"]
         return {**values, "codebook_sizes": list(self.codebook_sizes)}
 
     def difference(self, other: TokenMetadata) -> str | None:

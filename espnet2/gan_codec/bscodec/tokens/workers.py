@@ -46,13 +46,15 @@ class Work:
 class ShardResult:
     """What became of the utterances of a shard: how many, and seconds of audio encoded.
 
-    ``salvaged`` has a line for each that is not whole.
+    ``salvaged`` has a line for each that is not whole, ``warnings`` one for each whose average of
+    channels loses much.
     """
 
     encoded: int
     skipped: int
     seconds: float
     salvaged: list[str]
+    warnings: list[str]
 
 
 def choose_devices(device: str, processes: int | None) -> list[str]:

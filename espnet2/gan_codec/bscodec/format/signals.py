@@ -1,0 +1,98 @@
+"""Arrays and rates as a user gives them, and what they come to."""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from espnet2.gan_codec.bscodec.format.audio import resampled_length
+from espnet2.gan_codec.bscodec.format.channels import MEAN, ChannelMix
+from espnet2.gan_codec.bscodec.format.header import BscHeader
+
+MAX_CHANNELS = 64  # more than that is an array the wrong way round
+ORIGINAL = "original"
+
+
+class CodecError(ValueError):
+    """Audio, codes or a choice of bands that this codec cannot work with: one line."""
+
+
+class SampleCounter:
+    """Hand blocks on and count their samples."""
+
+    def __init__(self, blocks: Iterable[np.ndarray]) -> None:
+        self.blocks = blocks
+        self.count = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for block in self.blocks:
+            self.count += len(block)
+            yield block
+
+
+def as_channels(audio: np.ndarray) -> np.ndarray:
+    """Return (T, C) float32 of what ``Codec.encode`` takes. Raises CodecError."""
+    audio = np.asarray(audio)
+    if audio.ndim not in (1, 2) or audio.shape[-1] > MAX_CHANNELS and audio.ndim == 2:
+        raise CodecError(f"audio has shape {audio.shape}: expected (T,) or (T, channels)")
+    if not audio.size:
+        raise CodecError("cannot encode empty audio")
+    if audio.dtype.kind == "i":
+        audio = audio / -float(np.iinfo(audio.dtype).min)
+    elif audio.dtype.kind != "f":
+        raise CodecError(f"audio is {audio.dtype}: expected floats or signed integers")
+    with np.errstate(over="ignore"):
+        audio = audio.astype(np.float32)
+    if not np.isfinite(audio).all():
+        raise CodecError("cannot encode audio that holds NaN or infinite samples")
+    return audio if audio.ndim == 2 else audio[:, None]
+
+
+def as_mono(audio: np.ndarray) -> np.ndarray:
+    """Return (T,) float32, the mean of all channels, and warn where that loses much."""
+    channels = as_channels(audio)
+    mix = ChannelMix(MEAN, channels.shape[1], "audio")
+    mono = mix(channels)
+    warn_of_loss(mix, None)
+    return mono
+
+
+def warn_of_loss(mix: ChannelMix, notice: Callable[[str], object] | None) -> None:
+    """Tell ``notice``, or with None Python's warnings, of an average that loses much."""
+    if mix.warning:
+        (notice or warnings.warn)(mix.warning)
+
+
+def playback(
+    header: BscHeader, rate: int | str | None = None, name: str = "codes"
+) -> tuple[int, int]:
+    """Return the rate in Hz and the length in samples that decoding gives.
+
+    Args:
+        header: of the codes.
+        rate: in Hz, or ``"original"``; None: the codes' own.
+        name: of what is decoded, for the error.
+
+    Raises:
+        CodecError: the original rate is not kept, or the rate is none.
+    """
+    if rate is None:
+        return header.sampling_rate, header.num_samples
+    if rate == ORIGINAL:
+        if not header.original_rate:
+            raise CodecError(
+                f"{name}: does not keep its original rate (encode --keep-rate does): give a "
+                "number of Hz"
+            )
+        rate = header.original_rate
+    new_rate = as_rate(rate)
+    if new_rate == header.original_rate:
+        return new_rate, header.original_samples
+    return new_rate, resampled_length(header.num_samples, header.sampling_rate, new_rate)
+
+
+def as_rate(rate: int | str) -> int:
+    """Return a rate in Hz. Raises CodecError: it is none."""
+    if isinstance(rate, str) or not 0 < rate < 2**31 or rate != int(rate):
+        raise CodecError(f"sampling rate {rate}: expected a whole number of Hz")
+    return int(rate)

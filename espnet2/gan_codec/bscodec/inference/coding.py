@@ -1,0 +1,116 @@
+"""What coding of any audio rests on: which bands, a stream for each channel, enough memory."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from espnet2.gan_codec.bscodec.format.signals import CodecError
+from espnet2.gan_codec.bscodec.inference.chunks import chunked
+from espnet2.gan_codec.bscodec.inference.streaming_codec import StreamDecoder, StreamEncoder
+
+
+def count_bands(
+    edges: tuple[tuple[float, float], ...],
+    bands: int | None = None,
+    max_hz: float | None = None,
+    name: str = "the model",
+) -> int:
+    """Return how many of the lowest bands are meant; all when nothing is asked for.
+
+    Args:
+        edges: (low, high) in Hz of the bands there are.
+        bands: their number, or
+        max_hz: the frequency at or below which the last one has to end.
+        name: of what has these bands, for the error.
+
+    Raises:
+        CodecError: both are given, or there are no such bands.
+    """
+    if bands is not None and max_hz is not None:
+        raise CodecError("give a number of bands or a highest frequency, not both")
+    ends = ", ".join(f"{high:g}" for _, high in edges)
+    if max_hz is not None:
+        count = sum(high <= max_hz for _, high in edges)
+        if not count:
+            raise CodecError(
+                f"no band ends at or below {max_hz:g} Hz: {name} has ends at {ends} Hz"
+            )
+        return count
+    if bands is not None and not 1 <= bands <= len(edges):
+        raise CodecError(f"{bands} bands: {name} has {len(edges)}, which end at {ends} Hz")
+    return len(edges) if bands is None else bands
+
+
+def encode_channels(
+    blocks: Iterable[np.ndarray], make_stream: Callable[[], StreamEncoder], size: int, rate: int
+) -> Iterator[np.ndarray]:
+    """Encode blocks of samples, chunk by chunk, each channel by itself.
+
+    One channel after the other, so that many of them need the working memory of one.
+
+    Args:
+        blocks: (n,) float32, or (n, C) of several channels.
+        make_stream: makes the stream of a channel.
+        size: samples of a chunk.
+        rate: in Hz, for the error.
+
+    Yields:
+        (N, f) int64, or (C, N, f).
+
+    Raises:
+        CodecError: there is not enough memory.
+    """
+    streams: list[StreamEncoder] = []
+    for chunk, last in chunked((np.atleast_2d(block.T) for block in blocks), size):
+        streams = streams or [make_stream() for _ in chunk]
+        with enough_memory((streams[0].num_samples_in + chunk.shape[1]) / rate):
+            pairs = zip(streams, chunk, strict=True)
+            codes = [stream.push(row[None], last)[0].cpu().numpy() for stream, row in pairs]
+            yield codes[0] if len(codes) == 1 else np.stack(codes)
+
+
+def decode_channels(
+    blocks: Iterable[np.ndarray],
+    make_stream: Callable[[int], StreamDecoder],
+    size: int,
+    rate: int,
+    num_samples: int,
+) -> Iterator[np.ndarray]:
+    """Decode blocks of codes, (N, f) or (C, N, f): undo ``encode_channels``.
+
+    Args:
+        blocks: of codes.
+        make_stream: makes the stream of a channel with so many bands.
+        size: frames of a chunk.
+        rate: in Hz, for the error.
+        num_samples: of each channel.
+
+    Yields:
+        (n,) float32, or (n, C), of ``num_samples`` in total.
+
+    Raises:
+        CodecError: there is not enough memory.
+    """
+    streams: list[StreamDecoder] = []
+    for chunk, last in chunked(blocks, size):
+        channels = chunk.reshape(-1, *chunk.shape[-2:])
+        streams = streams or [make_stream(channels.shape[1]) for _ in channels]
+        left = num_samples - streams[0].num_samples_out
+        with enough_memory(num_samples / rate):
+            audio = [
+                stream.push(codes[None], last)[0, :left].float().cpu().numpy()
+                for stream, codes in zip(streams, channels, strict=True)
+            ]
+            yield audio[0] if len(audio) == 1 else np.stack(audio, axis=1)
+
+
+@contextmanager
+def enough_memory(seconds: float) -> Iterator[None]:
+    """Turn the ways in which NumPy and torch run out of memory into one line."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise CodecError(f"not enough memory to code {seconds:.0f} s of audio") from error
