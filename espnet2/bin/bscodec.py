@@ -12,7 +12,10 @@ from typing import NoReturn
 
 from espnet2.gan_codec.bscodec.cli.jobs import UsageError, one_line
 
-COMMANDS = ("encode", "decode", "tokenize", "info", "models", "export", "demo", "score")
+COMMANDS = (
+    *("encode", "decode", "tokenize", "info", "models", "export", "demo", "score"),
+    "versions",
+)
 _PACKAGE = "espnet2.gan_codec.bscodec.cli"
 
 
