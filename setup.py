@@ -14,17 +14,24 @@ from setuptools.command.editable_wheel import editable_wheel
 HERE = Path(__file__).resolve().parent
 README = HERE / "README.md"
 
+# What was tested stands in espnet2/gan_codec/bscodec/versions.py. Upper bounds are only where a
+# test or pip's resolver fails beyond them: an environment's ESPnet is its owner's choice. From
+# 202609 on, which needs Python 3.12, ESPnet has bounds for torch of its own.
+OLD, NEW = "python_version < '3.12'", "python_version >= '3.12'"
 REQUIREMENTS = [
-    # Tried with 202511; a later ESPnet may ship files under espnet2/gan_codec/bscodec itself.
-    "espnet>=202511,<202612",
-    # Tried with 2.11, the newest torch that suits: ESPnet 202611 excludes 2.12.0 and 2.12.1, and
-    # 2.13 wants setuptools>=77 where ESPnet 202511 says <74. torchaudio goes with its torch.
-    "torch==2.11.*",
-    "torchaudio==2.11.0",  # 2.11.1 asks for torch>=2.11 and needs a symbol of a later torch
-    # ESPnet needs 2; with 2.4 its chunk iterator fails on int() of a one-element array.
-    "numpy>=2.0,<2.4",
+    # 202511 pins a sentencepiece without wheels for 3.13
+    "espnet>=202511; python_version < '3.13'",
+    "espnet>=202609; python_version >= '3.13'",
+    # 2.13 wants setuptools>=77 where ESPnet 202511 says <74, and ESPnet shuns 2.12 since 202610
+    f"torch>=2.11,<2.12; {OLD}",
+    f"torch>=2.11; {NEW}",
+    # 2.11.1 asks for torch>=2.11 but does not load with 2.11.0
+    f"torchaudio>=2.11,<2.11.1; {OLD}",
+    f"torchaudio>=2.11; {NEW}",
+    # from 2.4 on the chunk iterator of ESPnet 202511 fails on int() of a one-element array
+    f"numpy>=2.0,<2.4; {OLD}",
+    f"numpy>=2.0; {NEW}",
     "soundfile>=0.12",  # the first whose wheels read MP3
-    "kaldiio>=2.18",  # shards of tokens
     "soxr>=0.3",  # resampling; one small wheel that needs numpy alone
     "pyyaml>=6",
     "safetensors>=0.4",  # weights without unpickling
@@ -34,6 +41,7 @@ REQUIREMENTS = [
 ]
 
 TRAIN = ["tensorboard>=2.14", "matplotlib>=3.7"]  # ESPnet's trainer wants them, in an extra too
+SPEAKER = "asteroid-filterbanks>=0.4"  # of ESPnet's RawNet3; in its extra [spk] since 202609
 DEMO = ["auraloss>=0.4", "jinja2>=3", "matplotlib>=3.7"]
 SCORE = [
     *DEMO,
@@ -45,6 +53,7 @@ SCORE = [
     "resemblyzer>=0.1.4",  # a speaker similarity whose weights come along
     "speechmos>=0.0.1.1",  # DNSMOS with its networks ...
     "onnxruntime>=1.17",  # ... and what runs them, which speechmos does not ask for
+    SPEAKER,
 ]
 TEST = [
     "pytest>=8",
@@ -54,7 +63,9 @@ TEST = [
     "mypy>=1.13",
     "types-PyYAML",
     "pytest-cov>=5",
-    "setuptools>=70.1,<74",  # the tests build wheels, offline; the upper bound is ESPnet's
+    "setuptools>=70.1",  # the tests build wheels, offline; ESPnet says up to which
+    "kaldiio>=2.18",  # reads our archives, as ESPnet up to 202609 does
+    SPEAKER,
     *DEMO,
     *TRAIN,
 ]
@@ -147,8 +158,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    # torch 2.11 begins at 3.10; sentencepiece 0.2.0, which ESPnet pins, has wheels up to 3.12.
-    python_requires=">=3.10,<3.13",
+    python_requires=">=3.10",  # torch 2.11 begins there; where it ends ESPnet and torch say
     install_requires=REQUIREMENTS,
     extras_require={"train": TRAIN, "demo": DEMO, "score": SCORE, "test": TEST},
     packages=own_packages(),

@@ -15,7 +15,10 @@ from espnet2.gan_codec.bscodec.cli.jobs import one_line
 from espnet2.gan_codec.bscodec.cli.usage import UsageError
 from espnet2.gan_codec.bscodec.format.escapes import escaped
 
-COMMANDS = ("encode", "decode", "tokenize", "info", "models", "export", "demo", "score")
+COMMANDS = (
+    *("encode", "decode", "tokenize", "info", "models", "export", "demo", "score"),
+    "versions",
+)
 _PACKAGE = "espnet2.gan_codec.bscodec.cli"
 
 

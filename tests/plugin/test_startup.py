@@ -240,3 +240,49 @@ def test_a_checkout_that_has_gone_is_reported_by_name(site):
     run = site.run(CHOICES)
     assert run.stdout == "soundstream\n"
     assert "No module named 'espnet2.gan_codec.bscodec'" in run.stderr
+
+
+NLTK = "def download(*names): print('download', *names)"
+G2P = """\
+import nltk
+nltk.download("cmudict")
+class G2p:
+    def __init__(self, name): print("made", name)
+"""
+
+
+@pytest.fixture
+def with_g2p(site):
+    """`site`, where text-to-speech is there too, which downloads data on import."""
+    for name, text in {
+        "nltk": NLTK,
+        "g2p_en/__init__": "from .g2p import G2p",
+        "g2p_en/g2p": G2P,
+    }.items():
+        path = site.folder / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return site
+
+
+def test_text_to_speech_is_stock(with_g2p):
+    code = "from g2p_en import G2p; print('imported'); G2p('a')"
+    assert lines(with_g2p.run(code)) == ["download cmudict", "imported", "made a"]
+
+
+@pytest.mark.parametrize("first", ["espnet2.tasks.gan_codec", "espnet2.gan_codec.bscodec"])
+def test_a_codec_downloads_nothing_for_text_to_speech(with_g2p, first):
+    code = f"import {first}; from g2p_en import G2p; print('imported')\n"
+    assert lines(with_g2p.run(code)) == ["imported"]
+    code += "G2p('a'); G2p(name='b')\nimport nltk; nltk.download('other')"
+    after = ["imported", "download cmudict", "made a", "made b", "download other"]
+    assert lines(with_g2p.run(code)) == after
+
+
+def test_g2p_as_part_of_a_task_downloads_nothing(with_g2p):
+    task = with_g2p.espnet / "espnet2/tasks/gan_codec.py"
+    task.write_text("import g2p_en\n" + task.read_text())
+    assert lines(with_g2p.run(CHOICES)) == ["soundstream bscodec espnet_bscodec"]
+    fault = with_g2p.folder / "g2p_en/g2p.py"
+    fault.write_text("raise OSError('theirs')")
+    assert with_g2p.run(CHOICES).stderr.splitlines()[-1] == "OSError: theirs"

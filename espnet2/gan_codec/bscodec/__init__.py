@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from espnet2.gan_codec.bscodec.versions import say_if_newer
+
 if TYPE_CHECKING:
     from espnet2.gan_codec.bscodec.bscodec import BSCodec
     from espnet2.gan_codec.bscodec.codec import Codec
@@ -14,6 +16,8 @@ _HOMES = {
     "BSCodec": "espnet2.gan_codec.bscodec.bscodec",
     "Codec": "espnet2.gan_codec.bscodec.codec",
 }
+
+say_if_newer()
 
 
 def __getattr__(name: str) -> Any:

@@ -5,8 +5,11 @@ before ESPnet reads it. A one-line ``.pth`` file, run at every start of Python, 
 below (from a copy of this file that the build lays beside it as ``espnet_bscodec_plugin``).
 `install` imports nothing; it leaves two finders behind:
 
-* `_TaskHook`, first in ``sys.meta_path``, waits for that one module, lets it load as always and
-  then adds our row and puts our trainer, which extends the stock one, in its place.
+* `_TaskHook`, first in ``sys.meta_path``, waits for that module, lets it load as always and then
+  adds our row, puts our trainer, which extends the stock one, in its place, and makes the loading
+  of models safe.
+  It also keeps g2p_en, which some of ESPnet's tasks import for text-to-speech, from downloading
+  data while a codec is worked with: see `load_g2p`.
 * `_Overlay`, last in ``sys.meta_path``, is asked only for modules that nobody else has. It finds
   our files where they do not lie inside ESPnet's own folder: an editable install of ours, or of
   ESPnet. Being last, it cannot shadow an ESPnet file.
@@ -27,6 +30,7 @@ import sys
 TASK = "espnet2.tasks.gan_codec"
 TRAINER = "espnet2.train.gan_trainer"
 PACKAGE = "espnet2.gan_codec.bscodec"
+G2P = "g2p_en.g2p"
 NAME, ALIAS = "bscodec", "espnet_bscodec"
 
 
@@ -78,6 +82,32 @@ def register(task, root: str) -> None:
         _say(f"{part} is not available: {reason}")
 
 
+def load_g2p(execute, module) -> None:
+    """Run ``module``, g2p_en's, so that what its import would download comes with the first G2p.
+
+    A codec makes none, so its commands neither ask the network nor print nltk's lines.
+    """
+    import nltk
+
+    later: list[tuple] = []
+    download = nltk.download
+    nltk.download = lambda *args, **kwargs: later.append((args, kwargs))
+    try:
+        execute(module)
+    finally:
+        nltk.download = download
+    if later:
+        make = module.G2p.__init__
+
+        def make_with_data(self, *args, **kwargs):
+            while later:
+                names, options = later.pop(0)
+                nltk.download(*names, **options)
+            make(self, *args, **kwargs)
+
+        module.G2p.__init__ = make_with_data
+
+
 def _say(line: str) -> None:
     # A named logger prints the bare line on stderr when the program has set up no logging;
     # logging.warning() would call basicConfig() and so undo ESPnet's own --log_level later.
@@ -87,7 +117,10 @@ def _say(line: str) -> None:
 
 
 class _TaskHook:
-    """Finds `TASK` by asking all other finders, and has it registered once it has run."""
+    """Finds `TASK`, and `G2P` where a codec is worked with, by asking all other finders.
+
+    The one is registered once it has run, the other is run by `load_g2p`.
+    """
 
     def __init__(self, root: str):
         self.root = root
@@ -96,7 +129,11 @@ class _TaskHook:
         )  # threads that ask the others now: a hook like this one asks us back
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname != TASK:
+        if fullname == TASK:
+            run = self._run_task
+        elif fullname == G2P and (TASK in sys.modules or PACKAGE in sys.modules):
+            run = load_g2p
+        else:
             return None
         from threading import get_ident
 
@@ -109,8 +146,12 @@ class _TaskHook:
         finally:
             self.asking.discard(thread)
         if spec is not None and hasattr(spec.loader, "exec_module"):
-            spec.loader = _ThenRegister(spec.loader, self.root)
+            spec.loader = _Loader(spec.loader, run)
         return spec
+
+    def _run_task(self, execute, module):
+        execute(module)
+        register(module, self.root)
 
     def _ask_others(self, fullname, path, target):
         for finder in sys.meta_path:
@@ -121,11 +162,11 @@ class _TaskHook:
         return None
 
 
-class _ThenRegister:
-    """The module's real loader, with `register` called after it."""
+class _Loader:
+    """The module's real loader, whose ``exec_module`` is handed to ``run`` with the module."""
 
-    def __init__(self, loader, root: str):
-        self.loader, self.root = loader, root
+    def __init__(self, loader, run):
+        self.loader, self.run = loader, run
 
     def __getattr__(self, name):
         return getattr(self.loader, name)
@@ -136,8 +177,7 @@ class _ThenRegister:
     def exec_module(self, module):
         # From here on the module looks as if we had never been there.
         module.__spec__.loader = module.__loader__ = self.loader
-        self.loader.exec_module(module)
-        register(module, self.root)
+        self.run(self.loader.exec_module, module)
 
 
 class _Overlay:

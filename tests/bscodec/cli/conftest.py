@@ -1,5 +1,6 @@
 """The command run in this process, in an empty folder, with tiny models as the packaged ones."""
 
+import shlex
 import signal
 
 import pytest
@@ -53,7 +54,7 @@ def bscodec(capsys):
     def run(line):
         capsys.readouterr()
         try:
-            status = main(line.split())
+            status = main(shlex.split(line))
         except SystemExit as stop:
             status = stop.code
         result = Result(status, capsys.readouterr())

@@ -4,6 +4,7 @@ import json
 import os
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import kaldiio
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 import soundfile
 
 from espnet2.gan_codec.bscodec.tokens import read_tokens
+from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
+from espnet2.gan_codec.bscodec.tokens.metadata import TokensError
 
 from ..experiments import assert_one_error, tree, write_audio
 from .corpus import audio, write_corpus
@@ -75,32 +78,65 @@ def test_from_a_shard_back_to_audio(bscodec, corpus):
     )
 
 
-def test_tables_as_kaldi_and_espnet_read_them(bscodec, corpus):
-    from espnet2.train.dataset import ESPnetDataset
-
-    bscodec("tokenize wav.scp -o out --nj 1 --shard-size 3")
-    tokens, matrices = read_tokens("out"), kaldiio.load_scp("out/codec.scp")
-    frames = dict(line.split() for line in open("out/utt2num_frames"))
-    samples = dict(line.split() for line in open("out/utt2num_samples"))
-    assert list(matrices) == list(frames) == list(samples) == list(tokens)
-    for name, codes in tokens.items():
-        assert np.array_equal(matrices[name], codes) and int(frames[name]) == len(codes)
-        assert int(samples[name]) == tokens.num_samples(name)
-    dataset = ESPnetDataset([("out/codec.scp", "codec", "kaldi_ark")], preprocess=None)
-    assert np.array_equal(dataset["utt5"][1]["codec"], tokens["utt5"])
-    meta = json.loads(Path("out/meta.json").read_text())
-    assert meta["model"] == "bscodec-mini" and meta["utterances"] == 11 and meta["skipped"] == 0
-    assert meta["frames"] == sum(map(len, tokens.values())) and meta["bitrate"] > 0
-
-
-def test_speechlm_vectors_are_flat_and_every_band_has_a_range_of_its_own(bscodec, corpus):
-    bscodec("tokenize wav.scp -o out --format speechlm --nj 1")
-    tokens, vectors = read_tokens("out"), kaldiio.load_scp("out/codec.scp")
+@pytest.mark.parametrize("reader", ["kaldiio", "omniio.kaldi"])
+def test_archives_as_either_reader_of_espnet_has_them(bscodec, corpus, reader):
+    """kaldiio is what ESPnet up to 202609 reads archives with, omniio what it does since."""
+    load_scp = pytest.importorskip(reader, exc_type=ImportError).load_scp
+    for form in ("ark", "speechlm"):
+        bscodec(f"tokenize wav.scp -o {form} --format {form} --nj 1 --shard-size 3")
+    tokens, matrices, vectors = (
+        read_tokens("ark"), load_scp("ark/codec.scp"), load_scp("speechlm/codec.scp"),
+    )  # fmt: skip
+    assert list(matrices) == list(vectors) == list(tokens)
     first, second = tokens.metadata.codebook_sizes
     for name, codes in tokens.items():
+        assert matrices[name].dtype == np.float32 and np.array_equal(matrices[name], codes)
         flat = vectors[name]
         assert flat.dtype == np.int32 and np.array_equal(flat[::2], codes[:, 0])
         assert np.array_equal(flat[1::2], codes[:, 1] + first) and flat.max() < first + second
+
+
+def test_tables_as_espnet_reads_them(bscodec, workplace):
+    from espnet2.fileio.read_text import load_num_sequence_text, read_2columns_text
+    from espnet2.train.dataset import ESPnetDataset
+
+    for i in range(5):
+        write_audio(f"in/a b/utt{i}.wav", 3000 + 777 * i)
+    out = "a folder/out"
+    assert bscodec(f"tokenize in -o '{out}' --nj 1 --shard-size 3").status == 0
+    tokens = read_tokens(out)
+    frames, samples = (
+        load_num_sequence_text(f"{out}/utt2num_{unit}", "csv_int")
+        for unit in ("frames", "samples")
+    )
+    assert list(frames) == list(samples) == list(tokens)
+    assert list(read_2columns_text(f"{out}/codec.scp")) == list(tokens)
+    lists = [(f"{out}/wav.scp", "audio", "sound"), (f"{out}/codec.scp", "codec", "kaldi_ark")]
+    dataset = ESPnetDataset(lists, preprocess=None)
+    for name, codes in tokens.items():
+        _, item = dataset[name]
+        assert np.array_equal(item["codec"], codes) and frames[name] == [len(codes)]
+        assert [len(item["audio"])] == samples[name] == [tokens.num_samples(name)]
+    meta = json.loads(Path(f"{out}/meta.json").read_text())
+    assert meta["model"] == "bscodec-mini" and meta["utterances"] == 5 and meta["skipped"] == 0
+    assert meta["frames"] == sum(map(len, tokens.values())) and meta["bitrate"] > 0
+
+
+def test_archives_of_version_0_1_0_are_read(tmp_path):
+    """They held arrays in NumPy's format, which kaldiio alone knows."""
+    metadata = SimpleNamespace(codebook_sizes=(300, 300))
+    codes = np.arange(8, dtype=np.int16).reshape(4, 2)
+    path = tmp_path / "old.ark"
+    with path.open("wb") as file:
+        kaldiio.save_ark(file, {"utt": codes}, write_function="numpy")
+    with path.open("rb") as file:
+        assert np.array_equal(FORMATS["ark"].read(file, len("utt "), metadata), codes)
+
+
+def test_codes_that_an_archive_cannot_number_are_refused():
+    assert FORMATS["ark"].dtype((2**24, 2)) == np.float32
+    with pytest.raises(TokensError, match="--format npz"):
+        FORMATS["ark"].dtype((2, 2**24 + 1))
 
 
 def test_npz_shards_are_read_by_numpy(bscodec, corpus):

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         default="ark",
         choices=("ark", "npz", "speechlm"),
-        help="ark: kaldiio archives of (frames, bands) arrays; npz: the same by NumPy; speechlm: "
+        help="ark: Kaldi archives of (frames, bands) matrices; npz: the same by NumPy; speechlm: "
         "flat int32 vectors as ESPnet's speech LM reads them (default: ark)",
     )
     parser.add_argument(

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,9 @@ def export_experiment(name: str, folder: str | os.PathLike, archive: bool = Fals
     Returns:
         The model's fingerprint, which all of these forms have.
     """
-    from espnet2.tasks.gan_codec import GANCodecTask
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        # on import some of its modules tell which optional packages they do not find
+        from espnet2.tasks.gan_codec import GANCodecTask
 
     files, folder = find_model(name), Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

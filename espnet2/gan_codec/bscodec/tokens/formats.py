@@ -2,6 +2,10 @@
 
 All begin with codes (F, N_bands), frames first as in any Kaldi matrix, and give each utterance a
 byte offset, so that reading one is a seek and a read in every format. No reader unpickles.
+
+Archives hold objects of Kaldi's own alone, which Kaldi, kaldiio and omniio (ESPnet's reader from
+202610 on) agree about. Kaldi has no matrices of integers, and its compressed ones do not come back
+as whole numbers from all readers, so ``ark`` stores 32-bit floats.
 """
 
 from __future__ import annotations
@@ -12,12 +16,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO, Protocol
 
-import kaldiio
 import numpy as np
 
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata, TokensError, smallest_dtype
 
-_NPY_MARK = b"NPY"  # kaldiio's, of an array in NumPy's format within an archive
+_MATRIX_MARK = b"\0BFM "  # Kaldi's, of a binary matrix of float32
+_MATRIX_SIZES = struct.Struct("<bibi")  # its rows and columns, each led by its own size in bytes
+_NPY_MARK = b"NPY"  # kaldiio's, of an array in NumPy's format: what version 0.1.0 wrote
 _VECTOR_MARK = b"\0B\4"  # Kaldi's, of a binary vector of int32, each led by its size in bytes
 _VECTOR_ITEM = np.dtype([("size", "u1"), ("value", "<i4")])
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that equal codes are equal files
@@ -52,38 +57,55 @@ class Format(Protocol):
 
 
 class _Ark:
-    """A Kaldi archive of NumPy arrays, as ``kaldiio.load_scp`` and ESPnet's kaldi_ark read it."""
+    """A Kaldi archive of matrices, as Kaldi, kaldiio and ESPnet's ``kaldi_ark`` read it."""
 
     suffix = ".ark"
-    description = "kaldiio archive, a matrix (frames, bands) of the smallest integers each"
+    description = "Kaldi archive, a matrix (frames, bands) of float32 each, whole numbers"
 
     def dtype(self, codebook_sizes: tuple[int, ...]) -> np.dtype:
-        return smallest_dtype(codebook_sizes)
+        if max(codebook_sizes) > 2**24:
+            raise TokensError(
+                "ark: a codebook with more than 2**24 entries, which float32 cannot number "
+                "(use --format npz)"
+            )
+        return np.dtype(np.float32)
 
     @contextmanager
     def writer(self, file: BinaryIO, metadata: TokenMetadata) -> Iterator[ShardWriter]:
-        yield _ArkWriter(file, metadata)
+        yield _ArkWriter(file)
 
     def read(self, file: BinaryIO, offset: int, metadata: TokenMetadata) -> np.ndarray:
         file.seek(offset)
-        # kaldiio would unpickle an entry that is marked so
-        _expect(file.read(len(_NPY_MARK)) == _NPY_MARK)
-        file.seek(int.from_bytes(file.read(1), "little"), 1)  # the size of what follows
-        return np.lib.format.read_array(file, allow_pickle=False)
+        if file.read(len(_NPY_MARK)) == _NPY_MARK:
+            file.seek(int.from_bytes(file.read(1), "little"), 1)  # the size of what follows
+            return np.lib.format.read_array(file, allow_pickle=False)
+        file.seek(offset)
+        _expect(file.read(len(_MATRIX_MARK)) == _MATRIX_MARK)
+        four, frames, four_too, bands = _MATRIX_SIZES.unpack(file.read(_MATRIX_SIZES.size))
+        _expect(four == four_too == 4 and frames >= 0 and bands == len(metadata.codebook_sizes))
+        data = file.read(frames * bands * 4)
+        _expect(len(data) == frames * bands * 4)
+        values = np.frombuffer(data, dtype="<f4").reshape(frames, bands)
+        return values.astype(smallest_dtype(metadata.codebook_sizes))
 
     def place(self, path: str, offset: int) -> str:
         return f"{path}:{offset}"
 
 
 class _ArkWriter:
-    def __init__(self, file: BinaryIO, metadata: TokenMetadata) -> None:
-        self.file, self.dtype = file, metadata.dtype
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
 
     def add(self, name: str, codes: np.ndarray) -> int:
-        start = self.file.tell()
-        array = np.ascontiguousarray(codes, dtype=self.dtype)
-        kaldiio.save_ark(self.file, {name: array}, write_function="numpy")
-        return start + len(f"{name} ".encode())
+        sizes = _MATRIX_SIZES.pack(4, codes.shape[0], 4, codes.shape[1])
+        return _append(self.file, name, _MATRIX_MARK + sizes + codes.astype("<f4").tobytes())
+
+
+def _append(file: BinaryIO, name: str, value: bytes) -> int:
+    key = f"{name} ".encode()
+    start = file.tell() + len(key)
+    file.write(key + value)
+    return start
 
 
 class _SpeechLM(_Ark):
@@ -121,9 +143,11 @@ class _SpeechLMWriter:
         self.file, self.offsets = file, metadata.offsets
 
     def add(self, name: str, codes: np.ndarray) -> int:
-        start = self.file.tell()
-        kaldiio.save_ark(self.file, {name: (codes + self.offsets).astype(np.int32).reshape(-1)})
-        return start + len(f"{name} ".encode())
+        values = (codes + self.offsets).reshape(-1)
+        items = np.empty(len(values), dtype=_VECTOR_ITEM)
+        items["size"], items["value"] = 4, values
+        size = struct.pack("<i", len(values))
+        return _append(self.file, name, _VECTOR_MARK + size + items.tobytes())
 
 
 class _Npz:
