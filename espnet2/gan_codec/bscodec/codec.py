@@ -58,8 +58,9 @@ class Codec:
     Channels: ``channels`` is ``"mean"``, ``"keep"`` (each has codes of its own), or the number of
     the one to code, from 1. An average that loses more than 12 dB is warned of.
 
-    Rates: ``keep_rate`` stores the rate and length before resampling, as several channels always
-    do. Decoding with ``rate="original"`` gives those again, with a number that rate in Hz.
+    Rates: the rate and length before resampling are kept, and decoding with ``rate="original"``
+    gives those again, with a number that rate in Hz. ``keep_rate=False`` leaves them out, for
+    programs that read version 1 of the file format only.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -114,7 +115,7 @@ class Codec:
         bands: int | None = None,
         max_hz: float | None = None,
         channels: str | int = MEAN,
-        keep_rate: bool = False,
+        keep_rate: bool = True,
     ) -> EncodedAudio:
         """Turn audio into codes.
 
@@ -138,7 +139,7 @@ class Codec:
         counter = SampleCounter(resample(blocks, rate, self.sampling_rate, mix.num_outputs))
         codes = np.concatenate(list(self.encode_blocks(counter, num_bands)), axis=-1)
         warn_of_loss(mix, None)
-        return EncodedAudio(**vars(_finished(header, counter.count, mix)), codes=codes)
+        return EncodedAudio(**vars(_finished(header, counter.count, mix.num_samples)), codes=codes)
 
     def decode(
         self,
@@ -172,7 +173,7 @@ class Codec:
         progress: Callable[[float], object] | None = None,
         missing: Callable[[str], object] | None = None,
         channels: str | int = MEAN,
-        keep_rate: bool = False,
+        keep_rate: bool = True,
         notice: Callable[[str], object] | None = None,
     ) -> BscHeader:
         """Encode an audio file to a ``.bsc`` file and return the header of that.
@@ -201,7 +202,7 @@ class Codec:
                     writer.append(codes)
                     if progress:
                         progress(codes.shape[-1] * header.hop_length / header.sampling_rate)
-                finished = _finished(header, counter.count, mix)
+                finished = _finished(header, counter.count, mix.num_samples)
                 writer.close(finished.num_samples, finished.original_samples)
             if missing:
                 for problem in reader.problems:
@@ -232,7 +233,7 @@ class Codec:
             header = reader.header
             self.check(header, reader.name)
             num_bands = count_bands(header.bands, bands, max_hz, reader.name)
-            new_rate, length = playback(header, rate, reader.name)
+            new_rate, length = playback(header, rate)
             codes = (codes[..., :num_bands, :] for codes in reader)
             with write_audio(target, new_rate, length, float32, header.num_channels) as writer:
                 for block in self._played(codes, header, new_rate, length):
@@ -283,7 +284,8 @@ class Codec:
 
     def new_header(self, num_bands: int, mix: ChannelMix, rate: int, keep_rate: bool) -> BscHeader:
         """Return the header of a file that is still to be coded from audio at ``rate`` Hz."""
-        kept = rate if keep_rate or mix.num_outputs > 1 else 0
+        changed = rate != self.sampling_rate
+        kept = rate if (keep_rate and changed) or mix.num_outputs > 1 else 0
         return self.header(num_bands, num_channels=mix.num_outputs, original_rate=kept)
 
     def stream_encoder(self, batch: int = 1, bands: int | None = None) -> StreamEncoder:
@@ -320,9 +322,11 @@ class Codec:
         tensors = [torch.from_numpy(signal).to(self.device) for signal in signals]
         with enough_memory(sum(map(len, signals)) / self.sampling_rate):
             codes = encode_batch(self.model, tensors, num_bands)
+        kept = rate if rate != self.sampling_rate else 0
+        header = self.header(num_bands, original_rate=kept)
         return [
-            EncodedAudio(**vars(self.header(num_bands, len(signal))), codes=c.cpu().numpy())
-            for signal, c in zip(signals, codes, strict=True)
+            EncodedAudio(**vars(_finished(header, len(signal), len(audio))), codes=c.cpu().numpy())
+            for audio, signal, c in zip(audios, signals, codes, strict=True)
         ]
 
     def load(self, path: str | os.PathLike) -> EncodedAudio:
@@ -349,7 +353,7 @@ class Codec:
                 raise CodecError(f"{name}: its {field} {theirs} are not this model's {ours}")
 
 
-def _finished(header: BscHeader, num_samples: int, mix: ChannelMix) -> BscHeader:
+def _finished(header: BscHeader, num_samples: int, original_samples: int) -> BscHeader:
     """Put in the lengths, which are known once all audio has come."""
-    original = mix.num_samples if header.original_rate else 0
+    original = original_samples if header.original_rate else 0
     return replace(header, num_samples=num_samples, original_samples=original)

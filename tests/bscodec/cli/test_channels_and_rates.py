@@ -59,7 +59,7 @@ def test_info_shows_channels_and_the_original(bscodec):
     assert "24001 samples at 24000 Hz, from 44101 at 44100 Hz, 3 channels" in (
         bscodec("info a.bsc").out
     )
-    bscodec("encode a.wav -o b.bsc --channels 3")
+    bscodec("encode a.wav -o b.bsc --channels 3 --no-keep-rate")
     facts = json.loads(bscodec("info b.bsc --json").out)
     assert (facts["num_channels"], facts["original_rate"], facts["original_samples"]) == (
         1,
@@ -94,8 +94,8 @@ def test_flac_holds_no_more_than_eight_channels(bscodec):
 
 def test_other_rates_by_number_and_by_memory(bscodec):
     write_audio("a.wav", 44101, 44100)
-    bscodec("encode a.wav")
-    bscodec("encode a.wav -o kept.bsc --keep-rate")
+    bscodec("encode a.wav --no-keep-rate")
+    bscodec("encode a.wav -o kept.bsc")
     plain, kept = EncodedAudio.load("a.bsc"), EncodedAudio.load("kept.bsc")
     assert np.array_equal(plain.codes, kept.codes)
     assert os.path.getsize("kept.bsc") == os.path.getsize("a.bsc") + 9
@@ -103,20 +103,18 @@ def test_other_rates_by_number_and_by_memory(bscodec):
     assert bscodec("decode kept.bsc -o c.flac --rate original").status == 0
     found = [soundfile.info(name) for name in ("b.wav", "c.flac")]
     assert [(f.samplerate, f.frames) for f in found] == [(16000, 16001), (44100, 44101)]
-    assert_one_error(
-        bscodec("decode a.bsc -o d.wav --rate original"),
-        "a.bsc: does not keep its original rate (encode --keep-rate does): give a number of Hz",
-    )
+    assert bscodec("decode a.bsc -o e.wav --rate original").status == 0
+    assert soundfile.info("e.wav").samplerate == 24000  # a file that keeps no other rate
     for rate in ("0", "-1", "1.5", "best"):
         refused = bscodec(f"decode a.bsc -o d.wav --rate {rate}")
         assert refused.status == 2 and "d.wav" not in tree()
 
 
-@pytest.mark.parametrize("option", ["--channels keep", "--keep-rate"])
-def test_a_second_run_of_other_channels_or_rate_is_no_continuation(bscodec, option):
+def test_a_second_run_of_other_channels_is_no_continuation(bscodec):
+    option = "--channels keep"
     write_audio("in/a.wav", rate=16000, channels=2)
     bscodec("encode in -o bsc")
-    message = "bsc/a.bsc: is there already, but with other channels or another original rate"
+    message = "bsc/a.bsc: is there already, but with other channels"
     assert_one_error(bscodec(f"encode in -o bsc {option}"), message)
     assert bscodec(f"encode in -o bsc {option} --force").status == 0
     assert "1 already there" in bscodec(f"encode in -o bsc {option}").out
@@ -125,3 +123,5 @@ def test_a_second_run_of_other_channels_or_rate_is_no_continuation(bscodec, opti
     assert "1 already there" in bscodec("decode bsc -o wav").out
     for rate, status in (("original", 1), ("24000", 0)):
         assert bscodec(f"decode bsc -o wav --rate {rate}").status == status
+    assert bscodec("decode bsc -o wav --rate original --force").status == 0
+    assert soundfile.info("wav/a.wav").samplerate == 16000

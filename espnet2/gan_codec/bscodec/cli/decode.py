@@ -96,7 +96,7 @@ def _run(args: argparse.Namespace, streams: StandardStreams) -> int:
                 channels = reader.num_channels
         except AudioError:
             return "is no finished audio file"
-        if found != playback(header, args.rate, str(job.source)):
+        if found != playback(header, args.rate):
             return "of another length or rate"
         if channels != header.num_channels:
             return "with another number of channels"

@@ -49,10 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: mean)",
     )
     parser.add_argument(
-        *("--keep-rate", "--keep_rate"),
-        action="store_true",
-        help="store the rate and length before resampling, for 'decode --rate original'; with "
-        "this, and with --channels keep of several, the file is of version 2 of the format",
+        *("--no-keep-rate", "--no_keep_rate"),
+        dest="keep_rate",
+        action="store_false",
+        help="do not store the rate and length before resampling, which 'decode --rate original' "
+        "gives again: programs of before 0.2 read such files too",
     )
     parser.add_argument(
         "--salvage",
@@ -134,17 +135,15 @@ def _run(args: argparse.Namespace, streams: StandardStreams) -> int:
         plain = replace(header, num_channels=1, original_rate=0, original_samples=0)
         if plain != codec.header(num_bands, header.num_samples):
             return "of another model or with other bands"
-        if (header.num_channels, header.original_rate) != kept(job):
-            return "with other channels or another original rate"
+        if header.num_channels != num_channels(job):
+            return "with other channels"
         return "older than its input" if older_than_input(job) else None
 
-    def kept(job: Job) -> tuple[int, int]:
-        if args.channels != KEEP and not args.keep_rate:
-            return 1, 0  # without a look into the input
+    def num_channels(job: Job) -> int:
+        if args.channels != KEEP:
+            return 1  # without a look into the input
         with AudioReader(job.source, args.salvage) as reader:
-            mix = ChannelMix(args.channels, reader.num_channels, reader.path)
-            new = codec.new_header(num_bands, mix, reader.sampling_rate, args.keep_rate)
-        return new.num_channels, new.original_rate
+            return ChannelMix(KEEP, reader.num_channels, reader.path).num_outputs
 
     def seconds(job: Job) -> float:
         with AudioReader(job.source, args.salvage) as reader:

@@ -63,28 +63,21 @@ def warn_of_loss(mix: ChannelMix, notice: Callable[[str], object] | None) -> Non
         (notice or warnings.warn)(mix.warning)
 
 
-def playback(
-    header: BscHeader, rate: int | str | None = None, name: str = "codes"
-) -> tuple[int, int]:
+def playback(header: BscHeader, rate: int | str | None = None) -> tuple[int, int]:
     """Return the rate in Hz and the length in samples that decoding gives.
 
     Args:
         header: of the codes.
-        rate: in Hz, or ``"original"``; None: the codes' own.
-        name: of what is decoded, for the error.
+        rate: in Hz, or ``"original"``, which is the codes' own where no other is kept; None: the
+            codes' own.
 
     Raises:
-        CodecError: the original rate is not kept, or the rate is none.
+        CodecError: the rate is none.
     """
     if rate is None:
         return header.sampling_rate, header.num_samples
     if rate == ORIGINAL:
-        if not header.original_rate:
-            raise CodecError(
-                f"{name}: does not keep its original rate (encode --keep-rate does): give a "
-                "number of Hz"
-            )
-        rate = header.original_rate
+        rate = header.original_rate or header.sampling_rate
     new_rate = as_rate(rate)
     if new_rate == header.original_rate:
         return new_rate, header.original_samples
