@@ -173,5 +173,5 @@ def test_a_wrong_checkpoint_is_refused_by_stock_loading(data, experiment):
     state = torch.load(experiment / "1epoch.pth", weights_only=True)
     state.pop("codec.generator.quantizer.layers.0.code_transform.weight")
     torch.save(state, data / "wrong.pth")
-    with pytest.raises(RuntimeError, match="does not fit this BSCodec config"):
+    with pytest.raises(ValueError, match="wrong.pth: does not fit its config.yaml: it lacks"):
         AudioCoding(experiment / "config.yaml", data / "wrong.pth")

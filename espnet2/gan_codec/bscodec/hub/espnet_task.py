@@ -7,6 +7,7 @@ has :func:`secure` replace two methods of ``GANCodecTask``, for all of its codec
 from __future__ import annotations
 
 import argparse
+import datetime
 import functools
 import os
 import pickle
@@ -17,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+import torch
 import yaml
 
 from espnet2.gan_codec.bscodec.hub.checkpoint import load_generator
@@ -51,6 +54,7 @@ def secure(task: Any) -> None:
 def tensors_only() -> Iterator[None]:
     """Have every ``torch.load``, in new processes too, refuse what is more than tensors.
 
+    Numbers and times, which are in a trainer's state, are taken as well.
     The environment variable ``ESPNET_BSCODEC_TRUST=1`` lets such files be unpickled.
 
     Raises:
@@ -62,7 +66,8 @@ def tensors_only() -> Iterator[None]:
     before = {name: os.environ.pop(name, None) for name in (_FORCE, _FORCE_NOT)}
     os.environ[_FORCE] = "1"
     try:
-        yield
+        with torch.serialization.safe_globals(_of_reports()):
+            yield
     except pickle.UnpicklingError as error:
         raise ModelError(
             "--init_param or --resume: a checkpoint is damaged or holds more than tensors, which "
@@ -73,6 +78,14 @@ def tensors_only() -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+
+def _of_reports() -> list[Any]:
+    """What the statistics of a trainer's state are made of."""
+    from numpy._core.multiarray import scalar
+
+    dtypes = {type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "b1")}
+    return [scalar, np.dtype, *dtypes, datetime.timedelta]
 
 
 def build_from_file(
@@ -142,6 +155,17 @@ def _print_error(
         # a config's or a file's: their classes are in rooms of which this one knows nothing
         kind.__name__ in ("ConfigError", "LibsndfileError", "AudioError")
     ):
-        print(f"{_command()}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{_command()}: error: {_reason(error)}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
+
+
+def _reason(error: BaseException) -> str:
+    """What an error says, in one line; of one that a process that reads data met, the last."""
+    try:
+        text = str(error)
+    except TypeError:  # soundfile's, built anew by torch from a text
+        text = str(error.args[0])
+    if "Traceback (most recent call last)" in text:
+        text = text.strip().splitlines()[-1]
+    return " ".join(text.split())
