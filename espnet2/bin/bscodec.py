@@ -67,14 +67,23 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _end(number: int, _: object) -> NoReturn:
+    """Clean up like an interrupted run, once."""
+    for again in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(again, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def main(cmd: list[str] | None = None) -> int:
     """Run a command line and return its exit status.
 
     That is 0, 1 (something failed), 2 (a command line that makes no sense) or 130 (interrupted).
     """
     if threading.current_thread() is threading.main_thread():
-        # A terminated run cleans up like an interrupted one.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        signal.signal(signal.SIGTERM, _end)
+        signal.signal(signal.SIGHUP, _end)
+    if sys.stdout is None:  # closed by the caller, as with ">&-"
+        sys.stdout = open(os.devnull, "w")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are no Unicode
     args = get_parser().parse_args(cmd)

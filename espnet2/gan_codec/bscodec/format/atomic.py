@@ -1,26 +1,64 @@
-"""Atomic writes: an output appears under its name only once it is complete."""
+"""Atomic writes: an output appears under its name only once it is complete.
+
+A temporary file is locked as long as its writer lives. What a killed writer leaves behind can
+therefore be told from what is being written, and the next writer into that folder removes it.
+"""
 
 import contextlib
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-
-def temporary_name(path: str | os.PathLike) -> Path:
-    """Return a fresh hidden name in the folder of ``path``, so that a rename never copies."""
-    path = Path(path)
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+_PREFIX, _SUFFIX = ".bscodec-", ".tmp"
+_cleaned: set[Path] = set()  # folders that this process has looked into
 
 
 def create_temporary(path: str | os.PathLike) -> BinaryIO:
-    """Create and open a file of a temporary name for ``path``; an OSError names ``path``."""
+    """Create, open and lock a hidden file in the folder of ``path``; an OSError names ``path``.
+
+    Its name is short, whatever that of ``path``; a rename from there to ``path`` never copies.
+    The lock ends when the file is closed: rename first.
+    """
+    folder = Path(path).parent
     try:
-        return open(temporary_name(path), "xb")
+        remove_abandoned(folder)
+        while True:
+            name = folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+            file = open(name, "xb")
+            try:
+                is_ours = _lock(file) and name.exists()
+            except OSError:  # a file system without locks: nothing there is ever removed
+                return file
+            if is_ours:
+                return file
+            file.close()  # another writer has just taken it for abandoned
     except OSError as error:
         error.filename = os.fspath(path)
         raise
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files of writers that were killed, once a folder and process."""
+    folder = Path(os.path.abspath(folder))
+    if folder in _cleaned:
+        return
+    _cleaned.add(folder)
+    for name in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+        with contextlib.suppress(OSError), open(name, "rb") as file:
+            if _lock(file):
+                name.unlink()
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Take the lock of a file; False where another open file has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -34,9 +72,9 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """
     with create_temporary(path) as file:
         temporary = Path(file.name)
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise

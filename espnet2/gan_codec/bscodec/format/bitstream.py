@@ -162,9 +162,10 @@ class BscWriter:
                 self._write_block(self._pending)
             self._file.seek(0)
             self._file.write(pack_header(header))
-            self._file.close()
+            self._file.flush()
             os.replace(self._temporary, self.path)
             self._is_done = True
+            self._file.close()
         except BaseException:
             self.abort()
             raise

@@ -30,6 +30,7 @@ MAX_BITS = 32
 NUM_SAMPLES_BYTES = 5
 MAX_NUM_SAMPLES = 256**NUM_SAMPLES_BYTES - 1
 MAX_CHANNELS = 255
+MAX_BLOCK_CODES = 1 << 20  # of a channel: reading costs memory by the block
 MAX_HEADER_BYTES = 4096  # more than any header of these versions can take
 CRC_BYTES = 4
 
@@ -82,6 +83,11 @@ class BscHeader:
         check(1 <= self.sampling_rate < 2**32, "sampling_rate", self.sampling_rate)
         check(1 <= self.hop_length < 2**32, "hop_length", self.hop_length)
         check(1 <= len(self.bands) < _EXPLICIT_EDGES, "bands", self.bands)
+        check(
+            self.frames_per_block * len(self.bands) <= MAX_BLOCK_CODES,
+            "codes in ten seconds",
+            self.frames_per_block * len(self.bands),
+        )
         check(all(0 <= lo < hi < math.inf for lo, hi in self.bands), "bands", self.bands)
         sizes = self.codebook_sizes
         check(len(sizes) == len(self.bands), "codebook_sizes", sizes)

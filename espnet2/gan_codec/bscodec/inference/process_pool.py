@@ -59,7 +59,10 @@ def one_thread_each() -> Iterator[None]:
 def _start(start: Callable[..., None], args: tuple) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the first process's matter
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    start(*args)
+    try:
+        start(*args)
+    except SystemExit as end:  # terminated meanwhile; the executor would print it
+        os._exit(int(end.code or 0))
 
 
 def _end_with_parent() -> None:

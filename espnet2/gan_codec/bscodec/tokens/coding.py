@@ -6,7 +6,6 @@ list alone, never from the number of processes.
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +20,7 @@ import numpy as np
 from espnet2.gan_codec.bscodec.codec import Codec
 from espnet2.gan_codec.bscodec.format.audio import AudioReader
 from espnet2.gan_codec.bscodec.format.channels import MEAN, ChannelMix
+from espnet2.gan_codec.bscodec.tokens.commands import run_command, stop_commands
 from espnet2.gan_codec.bscodec.tokens.manifest import Shard
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata
 from espnet2.gan_codec.bscodec.tokens.shards import write_shard
@@ -113,7 +113,7 @@ def make_shard(
     salvaged: list[str] = []
     warnings: list[str] = []
     bands, channels = len(metadata.bands), metadata.channels
-    with write_shard(folder, shard, metadata) as output:
+    with write_shard(folder, shard, metadata) as output, _ending_commands():
         for encoded in encode_lines(codec, lines, bands, policy, channels, salvage):
             utterance = encoded.utterance
             duration = encoded.samples / metadata.sampling_rate
@@ -130,6 +130,16 @@ def make_shard(
             if progress:
                 progress(1, duration)
     return len(output.rows), len(output.skipped), seconds, salvaged, warnings
+
+
+@contextmanager
+def _ending_commands() -> Iterator[None]:
+    """An interrupted run waits for no command."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        stop_commands()
+        raise
 
 
 def encode_lines(
@@ -218,7 +228,7 @@ def _prefetch(
         while waiting:
             yield waiting.popleft().result()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # an interrupted run waits for no command
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _read(
@@ -247,12 +257,7 @@ def _opened(entry: str, salvage: bool) -> Iterator[AudioReader]:
             yield reader
         return
     with tempfile.NamedTemporaryFile(suffix=".audio") as file:
-        done = subprocess.run(
-            entry[:-1], shell=True, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.PIPE
-        )
-        if done.returncode:
-            last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise ValueError(f"its command fails: {' '.join(last) or 'no reason given'}")
+        run_command(entry[:-1], file.file)
         try:
             with AudioReader(file.name, salvage) as reader:
                 yield reader
