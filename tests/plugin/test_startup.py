@@ -103,10 +103,18 @@ def test_a_task_with_another_trainer_keeps_it(site):
 
 def test_a_faulty_trainer_leaves_the_stock_one_and_the_codec(site):
     (site.ours / "espnet2/gan_codec/bscodec/training/trainer.py").write_text("raise OSError('no')")
-    run = site.run(TRAINER + CHOICES)
-    assert run.stdout.splitlines() == ["GANTrainer", "soundstream bscodec espnet_bscodec"]
+    run = site.run(TRAINER + CHOICES + "print(t.is_secure)\n")
+    table = "soundstream bscodec espnet_bscodec"
+    assert run.stdout.splitlines() == ["GANTrainer", table, "True"]
     (line,) = run.stderr.splitlines()
     assert line.endswith("trainer with samples and safe checkpoints is not available: OSError: no")
+
+
+def test_faulty_loading_is_said_and_leaves_the_rest(site):
+    (site.ours / "espnet2/gan_codec/bscodec/hub/espnet_task.py").write_text("raise OSError('no')")
+    run = site.run(TRAINER)
+    assert run.stdout.splitlines() == ["CodecTrainer"]
+    assert "safe loading of checkpoints is not available: OSError: no" in run.stderr
 
 
 def test_a_hook_of_the_same_kind_is_no_trouble(site):

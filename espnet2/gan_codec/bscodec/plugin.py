@@ -58,28 +58,34 @@ def register(task, root: str) -> None:
     """
     from importlib import import_module
 
-    part = f"the codec '{NAME}'"
     try:
         folder = os.path.dirname(import_module(PACKAGE).__file__ or "")
         if not os.path.samefile(folder, os.path.join(root, *PACKAGE.split("."))):
             _say(f"this ESPnet brings its own {PACKAGE} ({folder}); ours is not available")
             return
         codec = import_module(PACKAGE + ".bscodec").BSCodec
-        classes = task.codec_choices.classes
-        kept = classes.setdefault(NAME, codec)
-        classes[ALIAS] = codec
-        if kept is not codec:
-            _say(f"this ESPnet brings its own codec '{NAME}'; ours is '{ALIAS}'")
-
-        part = "the trainer with samples and safe checkpoints"
+    except Exception as error:
+        _unavailable(f"the codec '{NAME}'", error)
+        return
+    classes = task.codec_choices.classes
+    kept = classes.setdefault(NAME, codec)
+    classes[ALIAS] = codec
+    if kept is not codec:
+        _say(f"this ESPnet brings its own codec '{NAME}'; ours is '{ALIAS}'")
+    try:
         if task.GANCodecTask.trainer is import_module(TRAINER).GANTrainer:
             task.GANCodecTask.trainer = import_module(PACKAGE + ".training.trainer").CodecTrainer
-
-        part = "safe loading of checkpoints"
+    except Exception as error:
+        _unavailable("the trainer with samples and safe checkpoints", error)
+    try:
         import_module(PACKAGE + ".hub.espnet_task").secure(task.GANCodecTask)
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        _say(f"{part} is not available: {reason}")
+        _unavailable("safe loading of checkpoints", error)
+
+
+def _unavailable(what: str, error: Exception) -> None:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    _say(f"{what} is not available: {reason}")
 
 
 def load_g2p(execute, module) -> None:

@@ -30,7 +30,7 @@ MAX_BITS = 32
 NUM_SAMPLES_BYTES = 5
 MAX_NUM_SAMPLES = 256**NUM_SAMPLES_BYTES - 1
 MAX_CHANNELS = 255
-MAX_BLOCK_CODES = 1 << 20  # of a channel: reading costs memory by the block
+MAX_BLOCK_CODES = 1 << 22  # of a channel: reading costs memory by the block
 MAX_HEADER_BYTES = 4096  # more than any header of these versions can take
 CRC_BYTES = 4
 
