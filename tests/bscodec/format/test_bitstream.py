@@ -268,7 +268,7 @@ def test_a_block_that_would_take_gigabytes_is_refused(monkeypatch):
         patch.setattr("espnet2.gan_codec.bscodec.format.header.MAX_BLOCK_CODES", 2**60)
         huge = replace(SMALL.header, sampling_rate=2**32 - 1, hop_length=1)
         data = bitstream.pack_header(huge)
-    with pytest.raises(BitstreamError, match="codes in ten seconds: .* cannot be stored"):
+    with pytest.raises(BitstreamError, match="the header is damaged"):
         EncodedAudio.loads(data)
 
 
