@@ -48,7 +48,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--paste",
         metavar="ROOT",
-        help="also put the outcome into ROOT/README.md and ROOT/docs/benchmark.md",
+        help="also put the results into ROOT/README.md and ROOT/docs/benchmark.md",
     )
     return parser
 

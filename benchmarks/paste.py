@@ -1,4 +1,4 @@
-"""Put a run's outcome into documents, between the marks that they hold for it."""
+"""Put a run's results into documents, between the marks that they hold for it."""
 
 from __future__ import annotations
 

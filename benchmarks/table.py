@@ -71,8 +71,8 @@ def bound_table(results: Results) -> str:
 def growth_table(results: Results) -> str:
     """Time and memory against the length, a row a system and direction."""
     systems = growth_systems(results)
-    chosen = [c for c in results.costs if (c.model, c.form) in systems]
-    lengths = sorted({c.audio_seconds for c in chosen})
+    selected = [c for c in results.costs if (c.model, c.form) in systems]
+    lengths = sorted({c.audio_seconds for c in selected})
     if not lengths:
         return ""
     rows = [

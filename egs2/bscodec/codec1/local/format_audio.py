@@ -144,16 +144,16 @@ def split(segments: list[Segment], least_seconds: float) -> tuple[list[Segment],
 
 def choose(segments: list[Segment], seconds: float, seed: int) -> list[Segment]:
     """A random choice of segments with up to ``seconds`` for each domain."""
-    chosen = []
+    selected = []
     for domain in DOMAINS:
         mine = sorted((p for p in segments if p.clips[0].domain == domain), key=lambda p: p.utt)
         random.Random(seed).shuffle(mine)
         total = 0.0
         for segment in mine:
             if total + segment.seconds <= seconds:
-                chosen.append(segment)
+                selected.append(segment)
                 total += segment.seconds
-    return chosen
+    return selected
 
 
 def render(segment: Segment, pool: Path) -> np.ndarray:

@@ -70,8 +70,8 @@ def move_filters(
 ) -> None:
     """Copy a network's weights; ``channels`` names an axis and what to take of it."""
     weights = old.state_dict()
-    for name, (axis, chosen) in channels.items():
-        weights[name] = weights[name].index_select(axis, torch.tensor(chosen))
+    for name, (axis, selected) in channels.items():
+        weights[name] = weights[name].index_select(axis, torch.tensor(selected))
     new.load_state_dict(weights)
 
 

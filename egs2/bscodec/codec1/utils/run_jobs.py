@@ -44,7 +44,7 @@ def run(jobs: Jobs) -> None:
                         del running[number]
                         bar.update()
                         if status:
-                            failed[number] = outcome(status)
+                            failed[number] = describe_exit(status)
                 if os.getppid() != caller:
                     raise JobError("what called this is gone, so its jobs are stopped")
                 time.sleep(POLL)
@@ -54,7 +54,7 @@ def run(jobs: Jobs) -> None:
     report(jobs, failed)
 
 
-def outcome(status: int) -> str:
+def describe_exit(status: int) -> str:
     """An exit status in words."""
     if status < 0:
         return f"was killed by {signal.Signals(-status).name}"

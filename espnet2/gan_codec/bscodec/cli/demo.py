@@ -1,4 +1,4 @@
-"""``bscodec demo``: code clips, score them, and lay the outcome out on a page."""
+"""``bscodec demo``: code clips, score them, and lay the results out on a page."""
 
 import argparse
 import dataclasses
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from espnet2.gan_codec.bscodec.cli.jobs import print_text
 
-HELP = "code the clips that come with the package and make a page of the outcome"
+HELP = "code the clips that come with the package and make a page of the results"
 DESCRIPTION = """
 Code clips to .bsc files and back, print bitrates, distances and speeds of each clip and domain,
 and write them with pictures and players to DIR/report.html, a page that needs nothing beside it.

@@ -192,9 +192,9 @@ class AudioReader:
                 length = f" of {promised / rate:.2f}" if promised else ""
                 self._found(f"{error} after {done / rate:.2f}{length} s")
                 return
-            complaint = "" if self._salvage and len(block) else decoder.complaint(not len(block))
-            if complaint:
-                self._found(f"damaged or cut short at {done / rate:.2f} s: {complaint}")
+            message = "" if self._salvage and len(block) else decoder.message(not len(block))
+            if message:
+                self._found(f"damaged or cut short at {done / rate:.2f} s: {message}")
             if not len(block):
                 break
             done += len(block)

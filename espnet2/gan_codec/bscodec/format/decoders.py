@@ -43,7 +43,7 @@ class Decoder(Protocol):
         """
         ...
 
-    def complaint(self, at_end: bool = False) -> str:
+    def message(self, at_end: bool = False) -> str:
         """Return what was found wrong so far without an error, or ""."""
         ...
 
@@ -120,7 +120,7 @@ class SoundFileDecoder:
         except soundfile.SoundFileError as error:
             raise DecoderError("damaged or cut short") from error
 
-    def complaint(self, at_end: bool = False) -> str:
+    def message(self, at_end: bool = False) -> str:
         """Return "": libsndfile raises errors or says nothing."""
         return ""
 

@@ -58,7 +58,7 @@ class FfmpegDecoder:
         try:
             header = self._pipe.read(struct.calcsize(_AU_HEADER))
             if len(header) < struct.calcsize(_AU_HEADER):
-                raise DecoderError(self.complaint(at_end=True) or "ffmpeg finds no audio in it")
+                raise DecoderError(self.message(at_end=True) or "ffmpeg finds no audio in it")
             _, start, _, _, self.sampling_rate, self.num_channels = struct.unpack(
                 _AU_HEADER, header
             )
@@ -74,7 +74,7 @@ class FfmpegDecoder:
         samples = np.frombuffer(data[: len(data) // frame_bytes * frame_bytes], ">f4")
         return samples.astype(np.float32).reshape(-1, self.num_channels)
 
-    def complaint(self, at_end: bool = False) -> str:
+    def message(self, at_end: bool = False) -> str:
         """Return what ffmpeg found wrong so far, "" for nothing; waits for it ``at_end``."""
         if at_end:
             self._process.wait()
