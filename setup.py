@@ -33,6 +33,7 @@ REQUIREMENTS = [
     f"numpy>=2.0; {NEW}",
     "soundfile>=0.12",  # the first whose wheels read MP3
     "soxr>=0.3",  # resampling; one small wheel that needs numpy alone
+    "scipy>=1.10",  # probe signals; ESPnet has it anyhow
     "pyyaml>=6",
     "safetensors>=0.4",  # weights without unpickling
     "tqdm>=4.60",

@@ -17,7 +17,7 @@ from espnet2.gan_codec.bscodec.format.escapes import escaped
 
 COMMANDS = (
     *("encode", "decode", "tokenize", "info", "models", "export", "demo", "score"),
-    "versions",
+    *("probe", "versions"),
 )
 _PACKAGE = "espnet2.gan_codec.bscodec.cli"
 

@@ -37,6 +37,27 @@ def test_all_jobs_end_and_each_keeps_its_order(two_threads):
         assert torch.get_num_threads() == 2
 
 
+@pytest.mark.parametrize(("network", "threads"), [("spectral", 1), ("seanet", 2)])
+def test_small_networks_take_one_thread_and_give_the_callers_back(
+    two_threads, make_codec, network, threads
+):
+    codec = spread_codes(make_codec(network))
+    seen = []
+    encoder = StreamEncoder(codec)
+    analysis_push = encoder.analysis.push
+
+    def push(*args):
+        seen.append(torch.get_num_threads())
+        return analysis_push(*args)
+
+    encoder.analysis.push = push
+    encoder.push(torch.zeros(1, 3000))
+    assert seen == [threads] and torch.get_num_threads() == 2
+    with pytest.raises(ValueError, match="NaN"):
+        encoder.push(torch.full((1, 10), torch.nan))
+    assert torch.get_num_threads() == 2
+
+
 def test_an_error_reaches_the_caller_and_leaves_no_thread(two_threads):
     def fail():
         yield

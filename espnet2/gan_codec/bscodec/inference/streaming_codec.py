@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 
 import torch
 
@@ -14,18 +15,20 @@ from espnet2.gan_codec.bscodec.inference.filterbank_streams import (
     synthesis_stream,
 )
 from espnet2.gan_codec.bscodec.inference.stream import UNKNOWN, State, Stream, pick_rows
-from espnet2.gan_codec.bscodec.inference.thread_pool import run_bands
+from espnet2.gan_codec.bscodec.inference.thread_pool import one_thread, run_bands
 from espnet2.gan_codec.bscodec.model.bscodec import BandSplitCodec
 
 _PERIOD = 1024  # frames after which a filterbank and the frame shift meet again, or a multiple
 
 
 def _exactly(push: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    """Run a method without gradients and in the weights' own precision."""
+    """Run a method without gradients, in the weights' precision; small networks on one thread."""
 
     @functools.wraps(push)
     def run(self: _Coder, *args: object, **kwargs: object) -> torch.Tensor:
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+        is_small = self.max_frames is None and self.device.type == "cpu"
+        threads = one_thread() if is_small else nullcontext()
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False), threads:
             return push(self, *args, **kwargs)
 
     return run

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
@@ -41,6 +42,21 @@ def schedule(
     elif jobs % threads:  # so many chunks that all threads end at the same time
         chunks = -(-chunks // threads) * threads
     return threads, chunks
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread of torch's, and give the caller's number back.
+
+    Where the cores are busy with something else, every product shared by threads waits for the
+    slowest; a small network gains little from sharing where they are not.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def run_bands(

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from espnet2.gan_codec.bscodec.inference.process_pool import CONTEXT, process_pool
+from espnet2.gan_codec.bscodec.inference.thread_pool import one_thread
 from espnet2.gan_codec.bscodec.tokens.coding import BatchPolicy, make_shard
 from espnet2.gan_codec.bscodec.tokens.manifest import Manifest, Shard
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata, TokensError
@@ -96,7 +96,7 @@ def make_shards(
     """
     if len(devices) == 1 and devices[0] == "cpu":
         policy = BatchPolicy.of("cpu", work.batch_seconds)
-        with _one_thread():
+        with one_thread():  # as the processes do, so that rounding is the same
             for shard in shards:
                 yield _make_one(work, shard, codec, policy, progress)
     else:
@@ -187,16 +187,3 @@ def _run(shard: Shard) -> ShardResult:
         return _make_one(_state.work, shard, _state.codec, _state.policy, _state.progress)
     except SystemExit:  # terminated and cleaned up; the executor would go on with the next shard
         os._exit(143)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute with one thread as the processes do, so that rounding is the same."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
