@@ -191,7 +191,8 @@ class AudioReader:
                 block = decoder.read(size)
             except DecoderError as error:
                 length = f" of {promised / rate:.2f}" if promised else ""
-                self._found(f"{error} after {done / rate:.2f}{length} s")
+                end = min(done + size, promised or done + size)  # somewhere in this block
+                self._found(f"{error} within {done / rate:.2f}-{end / rate:.2f}{length} s")
                 return
             complaint = "" if self._salvage and len(block) else decoder.complaint(not len(block))
             if complaint:
