@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The command ``bscodec``: parse, call, print. The rest is in ``bscodec/commands``."""
+"""The command ``bscodec``: parse, call, print. The rest is in ``bscodec/cli``."""
 
 import argparse
 import io

@@ -57,7 +57,7 @@ def test_pipes_are_refused_and_do_not_wait(bscodec):
     assert_one_error(folder, f"in/b.wav: {refused}")
     assert tree("out") == ["a.bsc"] and "2 files: 1 made, 1 failed" in folder.out
     tokens = bscodec("tokenize in -o tokens --nj 1")
-    assert tokens.status == 0 and "1 utterances coded, 1 skipped" in tokens.out
+    assert tokens.status == 0 and "1 utterance coded, 1 skipped" in tokens.out
 
 
 @pytest.mark.parametrize("options", ["--nj 1", "--nj 1 --batch-seconds 5"])
@@ -67,7 +67,7 @@ def test_a_corpus_is_salvaged(bscodec, options):
     os.truncate("in/b.wav", 44 + 24000)
     os.truncate("in/c.wav", 20)
     skipped = bscodec(f"tokenize in -o tokens {options}")
-    assert "1 utterances coded, 2 skipped" in skipped.out and skipped.notes == []
+    assert "1 utterance coded, 2 skipped" in skipped.out and skipped.notes == []
     salvaged = bscodec(f"tokenize in -o tokens --retry-skipped --salvage {options}")
     assert salvaged.status == 0 and "2 utterances coded, 1 skipped" in salvaged.out
     assert salvaged.notes == [

@@ -1,6 +1,7 @@
 """Cut and damaged files are refused in one line, and salvaged as far as they go."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -182,10 +183,19 @@ def test_flac_of_unknown_length_is_read_exactly(tmp_path):
     assert soundfile.info(path).frames > 2**62
     assert np.array_equal(read(path)[0], signal.astype(np.float32))
     os.truncate(path, path.stat().st_size * 3 // 5)
-    assert refusal(path).startswith("damaged or cut short after ")
+    assert refusal(path).startswith("damaged or cut short within ")
     samples, problems = read(path, salvage=True)
     assert 80000 < len(samples) < 91000 and len(problems) == 1
     assert np.array_equal(samples, signal[: len(samples)].astype(np.float32))
+
+
+def test_the_place_of_damage_in_a_flac_is_said_as_a_range(tmp_path):
+    path = write(tmp_path / "a.flac", make_noise(120000))
+    os.truncate(path, path.stat().st_size * 3 // 5)
+    places = re.compile(r"damaged or cut short within ([\d.]+)-([\d.]+) of ([\d.]+) s")
+    for problem in refusal(path), read(path, salvage=True)[1][0]:
+        begin, end, length = map(float, places.fullmatch(problem).groups())
+        assert begin <= 0.6 * length < end + 0.2 and end <= length
 
 
 def test_ogg_cut_before_any_audio_is_called_cut(tmp_path):

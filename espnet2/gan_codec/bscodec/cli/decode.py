@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rate",
         type=_rate,
         metavar="HZ",
-        help="resample to this rate, or to the original one, where the file keeps it (see "
-        "'encode --keep-rate') (default: the model's)",
+        help="resample to this rate, or with 'original' to the one before encoding, where the "
+        "file keeps it ('encode --no-keep-rate' leaves it out) (default: the model's)",
     )
     parser.add_argument(
         "--float",

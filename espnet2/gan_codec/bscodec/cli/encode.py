@@ -53,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="keep_rate",
         action="store_false",
         help="do not store the rate and length before resampling, which 'decode --rate original' "
-        "gives again: programs of before 0.2 read such files too",
+        "gives again: a single channel is then in version 1 of the format, which older "
+        "programs read",
     )
     parser.add_argument(
         "--salvage",

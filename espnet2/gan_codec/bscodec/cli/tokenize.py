@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
     )
     cached = sum(shard.count for shard in shards) - sum(shard.count for shard in remaining)
     if cached:
-        print_line(f"{cached} utterances are there already")
+        print_line(f"{_count(cached, 'utterance')} {'is' if cached == 1 else 'are'} there already")
     status = 0
     if remaining:
         mark_incomplete(folder)
@@ -188,12 +188,17 @@ def _make(work, shards: list, devices: list[str], codec) -> int:
     if cancelled > 1:
         print_note(f"averaging loses more than 12 dB of {cancelled} utterances altogether")
     failed = f", {skipped} skipped" if skipped else ""
-    processes = "1 process" if len(devices) == 1 else f"{len(devices)} processes"
+    processes = _count(len(devices), "process", "processes")
     print_line(
-        f"{encoded} utterances coded{failed}: {_duration(seconds)} of audio in "
+        f"{_count(encoded, 'utterance')} coded{failed}: {_duration(seconds)} of audio in "
         f"{_duration(elapsed)} with {processes}, {_speed(seconds, elapsed)}"
     )
     return encoded
+
+
+def _count(number: int, one: str, several: str = "") -> str:
+    """Return "1 shard" or "2 shards"."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
 
 
 def _merge(folder: Path, manifest, metadata, digests: bool) -> int:
@@ -204,8 +209,10 @@ def _merge(folder: Path, manifest, metadata, digests: bool) -> int:
         totals = write_index(folder, manifest, metadata, digests, bar.update)
     skipped = f", {totals.skipped} skipped ({folder / SKIPPED})" if totals.skipped else ""
     duration = _duration(totals.samples / metadata.sampling_rate)
+    utterances = _count(totals.utterances, "utterance")
+    shards = _count(len(manifest.shards), "shard")
     print_line(
-        f"{folder}: {totals.utterances} utterances in {len(manifest.shards)} shards{skipped}: "
+        f"{folder}: {utterances} in {shards}{skipped}: "
         f"{totals.frames} frames, {duration} at {metadata.bitrate / 1000:.2f} kbit/s"
     )
     return 0 if totals.utterances else 1

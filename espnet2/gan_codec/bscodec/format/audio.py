@@ -38,6 +38,7 @@ SUFFIXES = frozenset(
 )
 _OUTPUT_FORMATS = {".wav": "WAV", ".flac": "FLAC"}
 _WAV_LIMIT = 2**32 - 4096  # bytes; a longer file needs RF64, which has the same suffix
+_FLAC_CHANNELS = 8  # the most that the format has
 _DISK_FULL = 1 << 20  # bytes left under which a failed write is put down to a full disk
 
 
@@ -190,7 +191,8 @@ class AudioReader:
                 block = decoder.read(size)
             except DecoderError as error:
                 length = f" of {promised / rate:.2f}" if promised else ""
-                self._found(f"{error} after {done / rate:.2f}{length} s")
+                end = min(done + size, promised or done + size)  # somewhere in this block
+                self._found(f"{error} within {done / rate:.2f}-{end / rate:.2f}{length} s")
                 return
             message = "" if self._salvage and len(block) else decoder.message(not len(block))
             if message:
@@ -279,7 +281,7 @@ def write_audio(
         num_channels: of the blocks, interleaved in the file.
 
     Raises:
-        AudioError: another suffix, or floats in a FLAC file.
+        AudioError: another suffix, or floats or more than 8 channels in a FLAC file.
         OSError: the folder is missing or the disk is full.
     """
     kind = _OUTPUT_FORMATS.get(Path(path).suffix.lower())
@@ -287,6 +289,11 @@ def write_audio(
         raise AudioError(f"{path}: audio is written as {' or '.join(_OUTPUT_FORMATS)}")
     if float32 and kind != "WAV":
         raise AudioError(f"{path}: only a .wav file can hold floats")
+    if kind == "FLAC" and num_channels > _FLAC_CHANNELS:
+        raise AudioError(
+            f"{path}: {num_channels} channels: a .flac file holds up to {_FLAC_CHANNELS}, a .wav "
+            "file all"
+        )
     if kind == "WAV" and num_samples * num_channels * (4 if float32 else 2) > _WAV_LIMIT:
         kind = "RF64"
     subtype = "FLOAT" if float32 else "PCM_16"
