@@ -51,11 +51,16 @@ class Totals:
 
 
 def check_folder(folder: Path, metadata: TokenMetadata) -> None:
-    """Raise TokensError if shards are there that do not belong to this run."""
+    """Raise TokensError if shards are there that do not belong to this run.
+
+    Raises OSError for a folder in a shard's place, which no file can take.
+    """
     for _, path in index_paths(folder):
         try:
             difference = metadata.difference(read_index(path).metadata)
-        except TokensError:
+        except IsADirectoryError:
+            raise
+        except (TokensError, OSError):
             continue  # damaged: made again
         if difference:
             raise TokensError(
@@ -68,7 +73,7 @@ def stored_shard_size(folder: Path) -> int | None:
     for _, path in index_paths(folder):
         try:
             return read_index(path).metadata.shard_size
-        except TokensError:
+        except (TokensError, OSError):
             continue
     return None
 
@@ -136,5 +141,5 @@ def _remove_others(folder: Path, manifest: Manifest, metadata: TokenMetadata) ->
     with os.scandir(folder / FOLDER) as entries:
         for entry in entries:
             left = entry.name.startswith((".codes.", "codes."))  # no file of anybody else's
-            if left and entry.name not in ours:
+            if left and entry.name not in ours and not entry.is_dir(follow_symlinks=False):
                 os.unlink(entry.path)
