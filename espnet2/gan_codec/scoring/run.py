@@ -114,6 +114,11 @@ def score(
     load = functools.partial(load_all, tuple(ours), request.options)
     results = {(o.task.system, o.task.name): o for o in absent}
     with Journal(request.outdir / JOURNAL, setting) as journal:
+        if journal.damaged:
+            log(
+                f"{request.outdir / JOURNAL}: {journal.damaged} damaged lines are passed over, "
+                "and what they held is computed again"
+            )
         todo = [t for t in tasks if (t.system, t.name) not in results]
         results.update(_score_all(todo, ours, journal, load, request.jobs))
         if versa:

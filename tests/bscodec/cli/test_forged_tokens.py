@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import resource
 import struct
 from pathlib import Path
 
@@ -26,16 +25,6 @@ INDEX = Path("out/shards/codes.00002.json")
 def made(workplace, bscodec):
     write_corpus()
     assert bscodec("tokenize wav.scp -o out --nj 1 --shard-size 4").status == 0
-
-
-@pytest.fixture
-def little_memory():
-    """4 GiB more than there is now: what claims terabytes fails at once if it is believed."""
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (4 << 30), before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def change(path, **values):
