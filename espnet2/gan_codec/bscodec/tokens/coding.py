@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from espnet2.gan_codec.bscodec.tokens.shards import write_shard
 LONG_SECONDS = 120.0  # longer audio is never held as a whole but encoded as it is read
 _WINDOW_BATCHES = 8  # among so many batches' worth of audio, similar lengths are put together
 _WINDOW_COUNT = 4096
+_LONGEST_REASON = 1000  # a command may say anything
 
 
 @dataclass(frozen=True)
@@ -270,7 +272,8 @@ def _reason(error: Exception, entry: str) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.filename is not None:
         text = str(error.strerror)
-    return " ".join(text.removeprefix(f"{entry}: ").split()) or type(error).__name__
+    words = " ".join(text.removeprefix(f"{entry}: ").split())
+    return shorten(words, _LONGEST_REASON, placeholder=" ...") or type(error).__name__
 
 
 def _windows(

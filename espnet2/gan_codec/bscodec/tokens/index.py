@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
+from espnet2.gan_codec.bscodec.format.tables import formula_note, read_tsv, tsv_line
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
 from espnet2.gan_codec.bscodec.tokens.manifest import Manifest
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata, TokensError
@@ -116,6 +117,13 @@ def write_index(
     return totals
 
 
+def skipped_note(folder: Path) -> str | None:
+    """Return a line about names in ``skipped.tsv`` that a spreadsheet would compute, if any."""
+    path = folder / SKIPPED
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return formula_note(path, (text for row in read_tsv(file) for text in row[:2]))
+
+
 def _open(stack: ExitStack, path: Path) -> TextIO:
     temporary = stack.enter_context(atomic_write(path))
     file = open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="\n")
@@ -132,7 +140,7 @@ def _write_rows(tables: list[TextIO], folder: Path, number: int, index: ShardInd
         frames.write(f"{row.name} {row.frames}\n")
         samples.write(f"{row.name} {row.samples}\n")
     for entry in index.skipped:
-        skipped.write(f"{entry.name}\t{entry.path}\t{entry.reason}\n")
+        skipped.write(tsv_line([entry.name, entry.path, entry.reason]))
 
 
 def _remove_others(folder: Path, manifest: Manifest, metadata: TokenMetadata) -> None:

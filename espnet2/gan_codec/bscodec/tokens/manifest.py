@@ -24,6 +24,7 @@ LIST = "wav.scp"  # in the folder of tokens, where the input is no such list its
 _ARK_ENTRY = re.compile(rb"\.ark:\d+$")
 _NO_NAME = re.compile(r"[\s\x00-\x1f\x7f]")  # what ends a name for some reader of Kaldi's lists
 MAX_NAME_BYTES = 4096
+MAX_ENTRY_BYTES = 1 << 16  # csv reads no field of twice as many characters
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,8 @@ def _problem(words: list[bytes], allow_commands: bool) -> str | None:
     if len(words) != 2:
         return "expected a name and a path"
     entry = words[1].rstrip()
+    if len(entry) > MAX_ENTRY_BYTES:
+        return f"what follows the name has more than {MAX_ENTRY_BYTES} bytes"
     if entry.endswith(b"|") and not allow_commands:
         return "holds a command: those are run with --allow-commands only"
     if _ARK_ENTRY.search(entry):
