@@ -12,6 +12,7 @@ from pathlib import Path
 from espnet2.gan_codec.bscodec.cli.standard_streams import STDOUT, StandardStreams
 from espnet2.gan_codec.bscodec.cli.usage import UsageError
 from espnet2.gan_codec.bscodec.format.escapes import escaped
+from espnet2.gan_codec.bscodec.format.files import require_regular
 
 LONG_SECONDS = 60  # a single file of more than that gets a progress bar
 
@@ -134,6 +135,8 @@ def run_job_list(
                     raise FileExistsError(
                         errno.EEXIST, "is an input, which is never overwritten", str(job.target)
                     )
+                if os.path.exists(job.target):
+                    require_regular(job.target)  # a pipe may have a reader: it is not replaced
                 if not force and os.path.lexists(job.target):
                     _check_existing(job, problem_with(job) if job_list.many else "")
                     skipped += 1
