@@ -3,7 +3,9 @@ GPUs and a browser, to those that ask.
 """
 
 import os
+import resource
 import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -26,6 +28,16 @@ def pytest_collection_modifyitems(items):
         if not torch.cuda.is_available():
             for item in needy:
                 item.add_marker(pytest.mark.skip(reason="no GPU here"))
+
+
+@pytest.fixture
+def little_memory():
+    """4 GiB more than there is now: what claims terabytes fails at once if it is believed."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (4 << 30), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
-from espnet2.gan_codec.bscodec.cli.jobs import one_line
+from espnet2.gan_codec.bscodec.cli.jobs import naming_stdout, one_line
 from espnet2.gan_codec.bscodec.cli.usage import UsageError
 from espnet2.gan_codec.bscodec.format.escapes import escaped
 
@@ -74,6 +74,22 @@ def _end(number: int, _: object) -> NoReturn:
     sys.exit(128 + number)
 
 
+def _open_what_is_closed() -> None:
+    """Put nothing in the place of standard streams that the caller has closed, as with ``>&-``.
+
+    Else the next file that is opened takes the number of one, and what a library prints goes in.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
+
+
 def main(cmd: list[str] | None = None) -> int:
     """Run a command line and return its exit status.
 
@@ -82,14 +98,14 @@ def main(cmd: list[str] | None = None) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _end)
         signal.signal(signal.SIGHUP, _end)
-    if sys.stdout is None:  # closed by the caller, as with ">&-"
-        sys.stdout = open(os.devnull, "w")
+    _open_what_is_closed()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are no Unicode
     args = get_parser().parse_args(cmd)
     try:
         status = args.run(args)
-        sys.stdout.flush()
+        with naming_stdout():
+            sys.stdout.flush()
         return status
     except BrokenPipeError:  # the reader of our output has gone, as with "| head"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -100,6 +116,12 @@ def main(cmd: list[str] | None = None) -> int:
         status, message = 1, one_line(error)
     except KeyboardInterrupt:
         status, message = 130, "interrupted"
+    except ImportError as error:  # for want of memory, too
+        status, message = 1, f"a library cannot be loaded: {one_line(error)}"
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        status, message = 1, "not enough memory"
     print(f"bscodec: error: {message}", file=sys.stderr)
     return status
 

@@ -323,7 +323,7 @@ def test_merging_keeps_costs_and_speeds(utterances, tmp_path):
     from espnet2.gan_codec.scoring.summary import CodingStats
 
     task = Task("s", "n", "speech", Path("r.wav"), Path("d.wav"), ("mel",))
-    result = Result(task, 2.0, (1, 2), ((1.0,), (2.0,)), {"mel": 0.1}, {"PESQ": "no"})
+    result = Result(task, 2.0, (1, 2), ((1.0,) * 5, (2.0,) * 5), {"mel": 0.1}, {"PESQ": "no"})
     (tmp_path / "utterances.json").write_text(
         records_text(
             [result], {"s": CodingStats({"n": 7}, {"n": 0.5}, {"n": 0.25})}, {"mel": "x 1"}

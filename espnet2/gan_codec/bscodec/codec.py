@@ -28,6 +28,7 @@ from espnet2.gan_codec.bscodec.format.signals import (
     CodecError,
     SampleCounter,
     as_channels,
+    as_finite,
     as_mono,
     as_rate,
     playback,
@@ -157,12 +158,12 @@ class Codec:
             rate: in Hz, or ``"original"``; None: the model's, with T = num_samples.
 
         Raises:
-            CodecError: codes of another model, no such bands, or no original rate.
+            CodecError: codes of another model, no such bands, no original rate, or no audio.
         """
         self.check(encoded)
         num_bands = count_bands(encoded.bands, bands, max_hz)
         blocks = [encoded.codes[..., :num_bands, :]]
-        return np.concatenate(list(self._played(blocks, encoded, *playback(encoded, rate))))
+        return as_finite(list(self._played(blocks, encoded, *playback(encoded, rate))))
 
     def encode_file(
         self,

@@ -3,12 +3,17 @@
 import math
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from espnet2.gan_codec.bscodec.format.bitstream import BscReader
+from espnet2.gan_codec.bscodec.format.checked import integer, read_array
+from espnet2.gan_codec.bscodec.format.files import require_regular
+from espnet2.gan_codec.bscodec.format.header import MAX_BITS
+from espnet2.gan_codec.bscodec.hub.config_file import read_yaml
+from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.scoring.inputs import read_list
 from espnet2.gan_codec.scoring.metrics.metric import ScoringError
 
@@ -145,13 +150,14 @@ def find_sizes(source: Path) -> list[int]:
     for folder in source.absolute().parents[:LEVELS]:
         if (folder / CONFIG).is_file():
             try:
-                config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-                generator = config["codec_conf"]["generator_params"]
+                generator = read_yaml(folder / CONFIG)["codec_conf"]["generator_params"]
                 if "quantizer_bins" in generator:
-                    return [generator["quantizer_bins"]]
-                sizes = generator["quantize_codebook_size"]
-                return list(sizes) if isinstance(sizes, list) else [sizes]
-            except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
+                    sizes = generator["quantizer_bins"]
+                else:
+                    sizes = generator["quantize_codebook_size"]
+                sizes = sizes if isinstance(sizes, list) else [sizes]
+                return [integer(size, 1, 2**MAX_BITS) for size in sizes]
+            except (ModelError, KeyError, TypeError, ValueError):
                 return []
     return []
 
@@ -159,8 +165,10 @@ def find_sizes(source: Path) -> list[int]:
 def _read_array(path: Path) -> np.ndarray:
     """Return codes as (bands, frames)."""
     try:
-        codes = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        require_regular(path)
+        with open(path, "rb") as file:
+            codes = read_array(file)
+    except ValueError as error:
         raise ScoringError(f"{path}: not readable as an array of codes") from error
     if codes.ndim == 3 and 1 in codes.shape[:2]:  # (1, bands, frames), or ESPnet's (n_q, 1, ...)
         codes = codes[0] if codes.shape[0] == 1 else codes[:, 0]
@@ -180,6 +188,9 @@ def _use(count: dict[int, int], size: int | None, source: Path) -> CodebookUse:
     shares = np.sort(np.array(list(count.values()), dtype=float))[::-1]
     shares /= shares.sum()
     perplexity = 2 ** float(-(shares * np.log2(shares)).sum())
-    padded = np.pad(shares, (0, (size or len(shares)) - len(shares)))
-    groups = np.array_split(padded, min(HISTOGRAM_BINS, len(padded)))
+    entries = size or len(shares)
+    bins = min(HISTOGRAM_BINS, entries)
+    wide, narrow = entries % bins, entries // bins  # groups as of np.array_split
+    edges = [i * narrow + min(i, wide) for i in range(bins + 1)]
+    groups = [shares[low:high] for low, high in pairwise(edges)]  # the last may be empty
     return CodebookUse(size, len(count), perplexity, tuple(float(g.sum()) for g in groups))

@@ -1,14 +1,41 @@
 """Scores on disk as they come, so that a run that was cut off goes on where it was."""
 
+from __future__ import annotations
+
 import errno
 import fcntl
 import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from espnet2.gan_codec.bscodec.format.checked import (
+    integer,
+    items,
+    mapping,
+    number,
+    parse_json,
+    text,
+)
+from espnet2.gan_codec.bscodec.format.files import require_regular
 from espnet2.gan_codec.scoring.metrics.metric import ScoringError
+from espnet2.gan_codec.scoring.records import checked_measures
 from espnet2.gan_codec.scoring.result import Result, Task
+
+_LONGEST_LINE = 1 << 20
+_MAX_TIME = 1 << 63  # in nanoseconds
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A line: the values of a pair with the setting of each, and what else was measured."""
+
+    system: str
+    name: str
+    files: list | None
+    values: dict[str, tuple[float, str]]
+    measures: dict
 
 
 class Journal:
@@ -21,12 +48,18 @@ class Journal:
         path: of the file; made where it is missing.
         setting: says what a metric's values depend on, by its name.
 
+    Attributes:
+        damaged: lines that are no records, and are passed over.
+
     Raises:
         ScoringError: another run is writing to it.
     """
 
     def __init__(self, path: Path, setting: Callable[[str], str]) -> None:
         self._setting = setting
+        self.damaged = 0
+        if path.exists():
+            require_regular(path)
         self._file = open(path, "a+b")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,12 +68,14 @@ class Journal:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
             raise ScoringError(f"{path.parent}: another run is writing here") from error
-        self._records: dict[tuple[str, str], list[dict]] = {}
+        self._records: dict[tuple[str, str], list[_Record]] = {}
         self._file.seek(0)
-        lines = self._file.read().split(b"\n")
-        for line in lines:
-            self._remember(line)
-        if lines[-1]:  # the last run ended within a line
+        line, is_start = b"\n", True
+        while part := self._file.readline(_LONGEST_LINE):
+            line, is_start, was_start = part, part.endswith(b"\n"), is_start
+            if was_start and line.strip():
+                self._remember(line)
+        if not line.endswith(b"\n"):  # the last run ended within a line
             self._file.write(b"\n")
 
     def known(self, task: Task) -> Result | None:
@@ -48,18 +83,15 @@ class Journal:
         stamp = _stamp(task)
         found = None
         for record in self._records.get((task.system, task.name), ()):
-            if record["files"] != stamp:
+            if record.files != stamp:
                 continue
             values = {
                 name: value
-                for name, (value, setting) in record["values"].items()
+                for name, (value, setting) in record.values.items()
                 if name in task.metrics and setting == self._setting(name)
             }
             values = {**(found.values if found else {}), **values}
-            reference, decoded = map(tuple, record["energies"])
-            found = Result(
-                task, record["seconds"], tuple(record["rates"]), (reference, decoded), values
-            )
+            found = Result(task, **record.measures, values=values)
         return found
 
     def add(self, result: Result) -> None:
@@ -79,7 +111,7 @@ class Journal:
         self._file.write(json.dumps(record).encode() + b"\n")
         self._file.flush()
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,12 +119,26 @@ class Journal:
 
     def _remember(self, line: bytes) -> None:
         try:
-            record = json.loads(line)
-            key = record["system"], record["name"]
-            assert {"files", "seconds", "rates", "energies", "values"} <= record.keys()
-        except (ValueError, TypeError, KeyError, AssertionError):
-            return  # cut off, or not ours: as if it were not there
-        self._records.setdefault(key, []).append(record)
+            record = _checked(parse_json(line))
+        except (ValueError, KeyError):  # cut off, or not ours: as if it were not there
+            self.damaged += 1
+        else:
+            self._records.setdefault((record.system, record.name), []).append(record)
+
+
+def _checked(record: dict) -> _Record:
+    """Raise KeyError or Damaged for what ``Journal.add`` does not write."""
+    files = record["files"]
+    for path, size, changed in () if files is None else (items(f, 3) for f in items(files, 2)):
+        text(path), integer(size), integer(changed, -_MAX_TIME, _MAX_TIME)
+    values = {name: items(v, 2) for name, v in mapping(record["values"]).items()}
+    return _Record(
+        text(record["system"]),
+        text(record["name"]),
+        files,
+        {name: (number(v, finite=False), text(setting)) for name, (v, setting) in values.items()},
+        checked_measures(record),
+    )
 
 
 def _stamp(task: Task) -> list | None:

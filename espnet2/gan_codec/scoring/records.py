@@ -4,12 +4,25 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+from espnet2.gan_codec.bscodec.format.checked import (
+    Damaged,
+    integer,
+    items,
+    mapping,
+    number,
+    read_json,
+    text,
+)
+from espnet2.gan_codec.scoring.metrics.band_energy import EDGES
+from espnet2.gan_codec.scoring.metrics.catalogue import CATALOGUE, DOMAINS
 from espnet2.gan_codec.scoring.metrics.metric import ScoringError
 from espnet2.gan_codec.scoring.result import Result, Task
 from espnet2.gan_codec.scoring.summary import CodingStats
 
 UTTERANCES = "utterances.json"
+_MAX_BYTES = 1 << 30
 _COSTS = ("bits", "encode_seconds", "decode_seconds")
 
 
@@ -79,18 +92,56 @@ def read_runs(
 def _read(folder: Path) -> tuple[list[Result], dict[str, CodingStats], dict[str, str]]:
     path = folder / UTTERANCES
     try:
-        contents = json.loads(path.read_text(encoding="utf-8"))
-        results = [_result(record) for record in contents["outcomes"]]
-        costs = {s: CodingStats(**cost) for s, cost in contents["costs"].items()}
-        return results, costs, dict(contents.get("settings", {}))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ScoringError(f"{path}: not a file of results") from error
+        contents = read_json(path, _MAX_BYTES)
+        results = [_result(mapping(record)) for record in items(contents["outcomes"])]
+        costs = {s: _costs(mapping(cost)) for s, cost in mapping(contents["costs"]).items()}
+        settings = mapping(contents.get("settings", {})).items()
+        return results, costs, {name: text(setting) for name, setting in settings}
+    except (ValueError, KeyError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise ScoringError(f"{path}: not a file of results: {reason}") from error
 
 
-def _result(record: dict) -> Result:
-    task = record.pop("task")
-    paths = {name: Path(task[name]) for name in ("reference", "decoded")}
-    task = Task(**{**task, **paths, "metrics": tuple(task["metrics"])})
-    record["rates"] = tuple(record["rates"])
-    record["energies"] = tuple(tuple(side) for side in record["energies"])
-    return Result(task, **record)
+def checked_measures(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return length, rates and energies of a result that JSON has kept, as ``Result`` has them.
+
+    Raises:
+        KeyError, Damaged: one is missing, or of another type.
+    """
+    first, second = items(record["rates"], 2)
+    sides = [items(side) for side in items(record["energies"], 2)]
+    if [*map(len, sides)] not in ([0, 0], [len(EDGES) - 1] * 2):
+        raise Damaged("energies of other bands")
+    return {
+        "seconds": number(record["seconds"]),
+        "rates": (integer(first), integer(second)),
+        "energies": tuple(tuple(number(e, finite=False) for e in side) for side in sides),
+    }
+
+
+def _result(record: Mapping[str, Any]) -> Result:
+    task = mapping(record["task"])
+    values, reasons = mapping(record["values"]), mapping(record["reasons"])
+    metrics = tuple(text(name) for name in items(task["metrics"]))
+    if unknown := ({*metrics, *values} - {*CATALOGUE}) | ({text(task["domain"])} - {*DOMAINS}):
+        raise ValueError(f"there is no metric or domain {min(unknown)[:40]}")
+    return Result(
+        Task(
+            text(task["system"]),
+            text(task["name"]),
+            text(task["domain"]),
+            Path(text(task["reference"])),
+            Path(text(task["decoded"])),
+            metrics,
+        ),
+        **checked_measures(record),
+        values={name: number(value, finite=False) for name, value in values.items()},
+        reasons={name: text(reason) for name, reason in reasons.items()},
+        failure=None if record["failure"] is None else text(record["failure"]),
+    )
+
+
+def _costs(record: Mapping[str, Any]) -> CodingStats:
+    bits, *times = (mapping(record[kind]) for kind in _COSTS)
+    encode, decode = ({name: number(t) for name, t in kind.items()} for kind in times)
+    return CodingStats({name: integer(n) for name, n in bits.items()}, encode, decode)

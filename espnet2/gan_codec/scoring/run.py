@@ -9,6 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
+from espnet2.gan_codec.bscodec.format.tables import formula_note
 from espnet2.gan_codec.scoring import tables, workers
 from espnet2.gan_codec.scoring.inputs import domain_of, read_utterances
 from espnet2.gan_codec.scoring.journal import Journal
@@ -22,6 +23,7 @@ from espnet2.gan_codec.scoring.versa import METRICS as OF_VERSA
 from espnet2.gan_codec.scoring.versa import Versa
 
 JOURNAL = ".journal.jsonl"
+TABLE = "utterances.tsv"
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,11 @@ def score(
     load = functools.partial(load_all, tuple(ours), request.options)
     results = {(o.task.system, o.task.name): o for o in absent}
     with Journal(request.outdir / JOURNAL, setting) as journal:
+        if journal.damaged:
+            log(
+                f"{request.outdir / JOURNAL}: {journal.damaged} damaged lines are passed over, "
+                "and what they held is computed again"
+            )
         todo = [t for t in tasks if (t.system, t.name) not in results]
         results.update(_score_all(todo, ours, journal, load, request.jobs))
         if versa:
@@ -125,10 +132,12 @@ def score(
         missing |= left_out
         for line in (*(f"not scored: {reason}" for reason in left_out.values()), *messages):
             log(line)
-    return _finish(request, ordered, costs, missing, setting, messages)
+    return _finish(request, ordered, costs, missing, setting, messages, log)
 
 
-def merge(request: Request, runs: Sequence[tuple[str | None, Path]]) -> Results:
+def merge(
+    request: Request, runs: Sequence[tuple[str | None, Path]], log: Callable[[str], object]
+) -> Results:
     """Take results of other runs, as ``read_runs`` does, together as if they were of one.
 
     Files are the same as of :func:`score`; nothing is scored again. Codebooks are left out.
@@ -142,7 +151,7 @@ def merge(request: Request, runs: Sequence[tuple[str | None, Path]]) -> Results:
     def setting(name: str) -> str:
         return " or ".join(sorted(settings.get(name, ()))) or "not recorded"
 
-    return _finish(request, results, costs, {}, setting, [])
+    return _finish(request, results, costs, {}, setting, [], log)
 
 
 def _finish(
@@ -152,6 +161,7 @@ def _finish(
     missing: dict[str, str],
     setting: Callable[[str], str],
     messages: list[str],
+    log: Callable[[str], object],
 ) -> Results:
     """Sum up and write all files but the report."""
     names = list(dict.fromkeys(o.task.system for o in results))
@@ -165,9 +175,13 @@ def _finish(
             by_versa.setdefault(by, []).append(name)
     messages = [*(f"{', '.join(names)} by {by}" for by, names in by_versa.items()), *messages]
     write(request.outdir / UTTERANCES, records_text(results, costs, settings))
-    write(request.outdir / "utterances.tsv", tables.to_tsv(results, bits))
+    write(request.outdir / TABLE, tables.to_tsv(results, bits))
     write(request.outdir / "summary.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     write(request.outdir / "summary.md", tables.to_markdown(systems, missing, messages))
+    tasks = [o.task for o in results]
+    texts = (text for t in tasks for text in (t.system, t.name, t.reference, t.decoded))
+    if note := formula_note(request.outdir / TABLE, texts):
+        log(note)
     return Results(systems, results, missing, messages)
 
 

@@ -1,10 +1,9 @@
 """Scores as text: the paper's table and what belongs to it in Markdown, and a TSV of all pairs."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from espnet2.gan_codec.bscodec.format.tables import tsv_line
 from espnet2.gan_codec.scoring.markdown import markdown_table
 from espnet2.gan_codec.scoring.metrics.catalogue import CATALOGUE, DOMAINS
 from espnet2.gan_codec.scoring.result import Result
@@ -108,22 +107,22 @@ def to_tsv(results: Iterable[Result], bits: Mapping[tuple[str, str], int]) -> st
     names = [n for n in CATALOGUE if any(n in o.task.metrics for o in results)]
     head = ["system", "utterance", "domain", "seconds", "bits", *names]
     head += ["sampling_rate", "decoded_sampling_rate", "reference", "decoded", "error"]
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(head)
+    lines = [tsv_line(head)]
     for o in results:
         errors = [o.failure] if o.failure else [f"{n}: {r}" for n, r in o.reasons.items()]
-        writer.writerow(
-            [
-                *(o.task.system, o.task.name, o.task.domain, o.seconds),
-                bits.get((o.task.system, o.task.name), ""),
-                *(o.values.get(name, "") for name in names),
-                *o.rates,
-                *(o.task.reference, o.task.decoded),
-                "; ".join(errors),
-            ]
+        lines.append(
+            tsv_line(
+                [
+                    *(o.task.system, o.task.name, o.task.domain, o.seconds),
+                    bits.get((o.task.system, o.task.name), ""),
+                    *(o.values.get(name, "") for name in names),
+                    *o.rates,
+                    *(o.task.reference, o.task.decoded),
+                    "; ".join(errors),
+                ]
+            )
         )
-    return text.getvalue()
+    return "".join(lines)
 
 
 def _mean(system: System, domain: str, name: str) -> Estimate | None:

@@ -1,5 +1,6 @@
 """How the command ends: signals, closed streams, commands that it has started."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ..experiments import tree, write_audio
+from ..experiments import assert_one_error, tree, write_audio
 
 COMMAND = [sys.executable, "-W", "ignore", "-m", "espnet2.bin.bscodec"]
 
@@ -55,3 +56,78 @@ def test_a_closed_stdout_is_no_error(workplace):
         f"{' '.join(COMMAND)} encode a.wav -o a.bsc >&-", shell=True, stderr=subprocess.PIPE
     )
     assert done.returncode == 0 and done.stderr == b"" and Path("a.bsc").exists()
+
+
+def shell(line):
+    return subprocess.run(
+        line.replace("bscodec", " ".join(COMMAND), 1), shell=True, capture_output=True, text=True
+    )
+
+
+def test_nothing_goes_to_stdout_in_the_place_of_a_closed_stderr(workplace):
+    write_audio("a.wav")
+    done = shell("bscodec encode none.wav -o a.bsc 2>&-")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    whole = shell("bscodec encode a.wav -o a.bsc")
+    assert whole.returncode == 0 and shell("bscodec info a.wav <&- >&- 2>&-").returncode == 1
+    done = shell("bscodec encode a.wav -o b.bsc <&- >&- 2>&-")
+    assert done.returncode == 0 and Path("a.bsc").read_bytes() == Path("b.bsc").read_bytes()
+
+
+def test_what_should_go_to_a_closed_stdout_is_an_error(workplace):
+    write_audio("a.wav")
+    done = shell("bscodec encode a.wav -o - >&-")
+    assert done.returncode == 2
+    assert done.stderr == "bscodec: error: -o -: standard output is closed\n"
+
+
+@pytest.mark.parametrize("line", ["encode a.wav -o a.bsc", "encode a.wav -o -", "models"])
+def test_a_full_stdout_is_named(workplace, line):
+    write_audio("a.wav")
+    done = shell(f"bscodec {line} >/dev/full")
+    assert done.returncode == 1
+    assert done.stderr == "bscodec: error: standard output: No space left on device\n"
+
+
+def test_too_little_memory_for_torch_is_one_line(workplace):
+    write_audio("a.wav")
+    done = shell("ulimit -v 1000000; bscodec encode a.wav -o a.bsc")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("bscodec: error: a library cannot be loaded: lib")
+    assert tree() == ["a.wav"]
+
+
+def test_memory_that_ends_is_one_line(bscodec, monkeypatch):
+    write_audio("a.wav")
+    for error in (MemoryError(), RuntimeError("can't allocate memory: 4 TB")):
+
+        def fail(*_, error=error, **__):
+            raise error
+
+        monkeypatch.setattr("espnet2.gan_codec.bscodec.codec.load_model", fail)
+        assert_one_error(bscodec("encode a.wav -o a.bsc"), "error: not enough memory")
+    assert tree() == ["a.wav"]
+
+
+def test_a_limit_on_files_names_the_file(workplace):
+    write_audio("a.wav", 48000)
+    Path("wav.scp").write_text("a a.wav\n")
+    done = shell("ulimit -f 1; bscodec tokenize wav.scp -o out --nj 1 2>&1 | cat")
+    assert done.stdout.startswith("bscodec: error: out/shards/codes.00001.ark: File too large")
+    assert tree("out") == []
+
+
+@pytest.mark.parametrize("seconds", [120, 0.1])
+def test_a_full_disk_skips_nothing(bscodec, monkeypatch, seconds):
+    """A file is only skipped for what is wrong with it."""
+    from espnet2.gan_codec.bscodec.tokens import coding
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/x")
+
+    write_audio("a.wav")
+    Path("wav.scp").write_text("a a.wav\n")
+    monkeypatch.setattr(coding, "LONG_SECONDS", seconds)
+    monkeypatch.setattr(coding.ChannelMix, "__call__", full)
+    assert_one_error(bscodec("tokenize wav.scp -o out --nj 1"), "/tmp/x: No space left on device")
+    assert tree("out") == []

@@ -1,6 +1,7 @@
 """Where an output goes without ``-o``, and that no input is ever overwritten."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +71,12 @@ def test_the_input_of_another_job_is_not_overwritten_either(bscodec):
     assert result.status == 1 and len(result.errors) == 2
     assert "out/a.bsc: is an input, which is never overwritten" in result.errors[0]
     assert open("out/c.bsc", "rb").read() == before
+
+
+@pytest.mark.parametrize("options", ["", "--force"])
+def test_a_pipe_in_the_place_of_an_output_stays_one(bscodec, options):
+    write_audio("a.wav")
+    os.mkfifo("a.bsc")
+    result = bscodec(f"encode a.wav -o a.bsc {options}")
+    assert_one_error(result, "a.bsc: is a pipe or device, not a regular file")
+    assert Path("a.bsc").is_fifo()

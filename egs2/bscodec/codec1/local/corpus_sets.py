@@ -13,6 +13,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from espnet2.gan_codec.bscodec.format.tables import tsv_line
+
 DOMAINS = ("speech", "sound", "music")
 
 
@@ -64,14 +66,18 @@ def write_text(path: Path, lines: Iterable[str]) -> None:
 
 
 def write_table(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a tab-separated table with a header line."""
-    lines = ["\t".join(map(str, row)) for row in (tuple(header), *rows)]
-    write_text(path, lines)
+    """Write a tab-separated table with a header line, as Python's ``csv`` reads it."""
+    write_text(path, (tsv_line(row)[:-1] for row in (tuple(header), *rows)))
 
 
-def read_table(lines: Iterable[str], name: object, columns: Iterable[str]) -> list[dict]:
-    """Read a tab-separated table and check that it has the named columns."""
-    reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+def read_table(
+    lines: Iterable[str], name: object, columns: Iterable[str], quoting: int = csv.QUOTE_MINIMAL
+) -> list[dict]:
+    """Read a tab-separated table and check that it has the named columns.
+
+    Tables of others, in which a quote is a character like any, need ``csv.QUOTE_NONE``.
+    """
+    reader = csv.DictReader(lines, delimiter="\t", quoting=quoting)
     missing = [c for c in columns if c not in (reader.fieldnames or ())]
     if missing:
         raise CorpusError(f"{name}: column {missing[0]!r} is missing from its first line")
@@ -96,7 +102,7 @@ def read_clips(path: Path) -> list[Clip]:
     """
     if not path.is_file():
         raise CorpusError(f"{path}: no such list of clips; run open_corpus.py first")
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         rows = read_table(file, path, [f.name for f in fields(Clip)])
     try:
         return [

@@ -50,7 +50,7 @@ def merge(args: argparse.Namespace) -> None:
     for part in args.parts:
         wavs |= read_scp(part / "wav.scp")
         counts |= read_counts(part / "utt2num_samples")
-        with (part / "skipped.tsv").open(encoding="utf-8") as file:
+        with (part / "skipped.tsv").open(encoding="utf-8", newline="") as file:
             skipped += read_table(file, part / "skipped.tsv", ("utt", "path", "reason"))
     table = args.out / "skipped.tsv"
     rows = sorted((row["utt"], row["path"], row["reason"]) for row in skipped)

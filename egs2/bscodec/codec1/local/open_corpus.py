@@ -12,6 +12,7 @@ used is listed with its reason in data/skipped.tsv.
 from __future__ import annotations
 
 import argparse
+import csv
 import gzip
 import os
 import random
@@ -51,9 +52,11 @@ def read_manifest(folder: Path) -> Tables:
     """The tables of all files and of the test clips."""
     columns = ("path", "domain", "source", "licence")
     with gzip.open(folder / "files.tsv.gz", "rt", encoding="utf-8") as file:
-        files = read_table(file, "files.tsv.gz", (*columns, "package", "split", "dur"))
+        needed = (*columns, "package", "split", "dur")
+        files = read_table(file, "files.tsv.gz", needed, csv.QUOTE_NONE)
     with (folder / "test_clips.tsv").open(encoding="utf-8") as file:
-        tests = read_table(file, "test_clips.tsv", (*columns, "start", "dur"))
+        needed = (*columns, "start", "dur")
+        tests = read_table(file, "test_clips.tsv", needed, csv.QUOTE_NONE)
     return files, tests
 
 

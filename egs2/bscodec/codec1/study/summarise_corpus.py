@@ -35,7 +35,7 @@ def skipped(table: Path, name: str) -> list[tuple]:
     """The rows of a table of skipped files, a line per reason."""
     if not table.is_file():
         return []
-    with table.open(encoding="utf-8") as file:
+    with table.open(encoding="utf-8", newline="") as file:
         reasons = Counter(
             row["reason"].removeprefix("left out: ").split(":")[0]
             for row in read_table(file, table, ("path", "reason"))

@@ -5,12 +5,14 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from espnet2.gan_codec.bscodec.cli.standard_streams import StandardStreams
+from espnet2.gan_codec.bscodec.cli.standard_streams import STDOUT, StandardStreams
 from espnet2.gan_codec.bscodec.cli.usage import UsageError
 from espnet2.gan_codec.bscodec.format.escapes import escaped
+from espnet2.gan_codec.bscodec.format.files import require_regular
 
 LONG_SECONDS = 60  # a single file of more than that gets a progress bar
 
@@ -133,6 +135,8 @@ def run_job_list(
                     raise FileExistsError(
                         errno.EEXIST, "is an input, which is never overwritten", str(job.target)
                     )
+                if os.path.exists(job.target):
+                    require_regular(job.target)  # a pipe may have a reader: it is not replaced
                 if not force and os.path.lexists(job.target):
                     _check_existing(job, problem_with(job) if job_list.many else "")
                     skipped += 1
@@ -209,7 +213,19 @@ def print_line(line: str) -> None:
     """Print a line of results on stdout, above a progress bar; what is no text is escaped."""
     from tqdm import tqdm
 
-    tqdm.write(escaped(line), file=sys.stdout)
+    with naming_stdout():
+        tqdm.write(escaped(line), file=sys.stdout)
+        sys.stdout.flush()
+
+
+@contextmanager
+def naming_stdout() -> Iterator[None]:
+    """Have an OSError of what is printed within name standard output."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = STDOUT
+        raise
 
 
 def print_text(text: str) -> None:

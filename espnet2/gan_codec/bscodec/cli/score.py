@@ -166,7 +166,7 @@ def _merge(args: argparse.Namespace):
         named = equals and "/" not in name
         runs.append((name, Path(path)) if named else (None, Path(word)))
     request = _request(args, {})
-    return request, merge(request, runs)
+    return request, merge(request, runs, print_note)
 
 
 def _request(args: argparse.Namespace, systems: dict[str, Path]):

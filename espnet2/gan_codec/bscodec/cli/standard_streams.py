@@ -105,7 +105,9 @@ def _check(inputs: list[str], output: str | None) -> None:
     if output == DASH:
         if len(inputs) > 1 or os.path.isdir(inputs[0]):
             raise UsageError("-o -: only a single file goes to standard output")
-        if sys.stdout is None or sys.stdout.isatty():
+        if sys.__stdout__ is None:
+            raise UsageError("-o -: standard output is closed")
+        if sys.stdout.isatty():
             raise UsageError("-o -: standard output is a terminal, and this is no text")
 
 

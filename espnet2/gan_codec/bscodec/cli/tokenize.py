@@ -203,11 +203,13 @@ def _count(number: int, one: str, several: str = "") -> str:
 
 def _merge(folder: Path, manifest, metadata, digests: bool) -> int:
     """Write the index; return 1 if there are no codes at all."""
-    from espnet2.gan_codec.bscodec.tokens.index import SKIPPED, write_index
+    from espnet2.gan_codec.bscodec.tokens.index import SKIPPED, skipped_note, write_index
 
     with _progress_bar(len(manifest.shards), "shard", "index") as bar:
         totals = write_index(folder, manifest, metadata, digests, bar.update)
     skipped = f", {totals.skipped} skipped ({folder / SKIPPED})" if totals.skipped else ""
+    if note := skipped_note(folder):
+        print_note(note)
     duration = _duration(totals.samples / metadata.sampling_rate)
     utterances = _count(totals.utterances, "utterance")
     shards = _count(len(manifest.shards), "shard")

@@ -1,10 +1,10 @@
 """The recordings that a demonstration codes, and what is known of their origin."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from espnet2.gan_codec.bscodec.format.audio import SUFFIXES
+from espnet2.gan_codec.bscodec.format.tables import read_tsv
 
 SHIPPED = Path(__file__).parent / "clips"
 LICENCES = "licences.tsv"
@@ -46,7 +46,8 @@ def find_clips(folder: Path = SHIPPED) -> list[Clip]:
     """Return the audio files of ``folder``, by domain and name.
 
     Origins are taken from ``licences.tsv`` in the folder, if there is one: a table with a head
-    and the columns ``clip`` (a stem), ``licence``, ``attribution`` and ``source``.
+    and the columns ``clip`` (a stem), ``licence``, ``attribution`` and ``source``; a field
+    with a tab, a quote or a line break stands in quotes.
 
     Raises:
         DemoError: there is no such folder, no audio in it, or two files share a stem.
@@ -67,10 +68,12 @@ def find_clips(folder: Path = SHIPPED) -> list[Clip]:
 def _read_origins(table: Path) -> dict[str, dict[str, str]]:
     if not table.is_file():
         return {}
-    with open(table, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    for row in rows:
-        missing = [name for name in COLUMNS if row.get(name) is None]
-        if missing:
-            raise DemoError(f"{table}: expected the columns {', '.join(COLUMNS)} in every row")
+    try:
+        with open(table, encoding="utf-8", newline="") as file:
+            head, *lines = [row for row in read_tsv(file) if row] or [[]]
+    except ValueError as error:
+        raise DemoError(f"{table}: {error}") from error
+    if not {*COLUMNS} <= {*head} or any(len(line) != len(head) for line in lines):
+        raise DemoError(f"{table}: expected the columns {', '.join(COLUMNS)} in every row")
+    rows = [dict(zip(head, line, strict=True)) for line in lines]
     return {row["clip"]: {name: row[name] for name in COLUMNS[1:]} for row in rows}

@@ -1,11 +1,11 @@
 """A demonstration's table as text, TSV and JSON: a row a clip, a row a domain, a row for all."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
+
+from espnet2.gan_codec.bscodec.format.tables import tsv_line
 
 
 @dataclass(frozen=True)
@@ -128,11 +128,7 @@ def to_tsv(clips: Sequence[DomainResult], domains: Sequence[DomainResult]) -> st
     """Return a table with a head; its first column says ``clip`` or ``domain``."""
     records = [{"row": "clip", **as_record(r)} for r in clips]
     records += [{"row": "domain", **as_record(r)} for r in domains]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, records[0], delimiter="\t", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return text.getvalue()
+    return tsv_line(records[0]) + "".join(tsv_line(record.values()) for record in records)
 
 
 def to_json(

@@ -5,6 +5,7 @@ therefore be told from what is being written, and the next writer into that fold
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+_WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # nothing else ends so
 _PREFIX, _SUFFIX = ".bscodec-", ".tmp"
 _cleaned: set[Path] = set()  # folders that this process has looked into
 
@@ -75,6 +77,8 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
         try:
             yield temporary
             os.replace(temporary, path)
-        except BaseException:
+        except BaseException as error:
             temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno in _WRITE_ERRORS and not error.filename:
+                error.filename = os.fspath(path)
             raise

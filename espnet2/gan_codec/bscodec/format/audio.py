@@ -5,6 +5,7 @@ them is in ``decoders.py``, what finds cut and damaged ones in ``containers.py``
 """
 
 import errno
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -248,16 +249,28 @@ def resample(
 class AudioWriter:
     """What ``write_audio`` gives: ``append`` blocks, then look at ``peak`` and ``num_clipped``."""
 
-    def __init__(self, file: soundfile.SoundFile) -> None:
-        self._file = file
+    def __init__(self, file: soundfile.SoundFile, path: str | os.PathLike) -> None:
+        self._file, self._path, self._count = file, path, 0
         self.peak = 0.0
         self.num_clipped = 0
 
     def append(self, block: np.ndarray) -> None:
-        """Add float32 samples, (n,) or (n, channels), full scale at +-1."""
+        """Add float32 samples, (n,) or (n, channels), full scale at +-1.
+
+        Raises:
+            AudioError: one is NaN or infinite.
+        """
         if block.size:
             magnitude = np.abs(block)
-            self.peak = max(self.peak, float(magnitude.max()))
+            peak = float(magnitude.max())  # NaN where one is
+            if not math.isfinite(peak):
+                bad = ~np.isfinite(block.reshape(len(block), -1)).all(axis=1)
+                second = (self._count + int(np.argmax(bad))) / self._file.samplerate
+                raise AudioError(
+                    f"{self._path}: decoded sample at {second:.3f} s is NaN or infinite"
+                )
+            self._count += len(block)
+            self.peak = max(self.peak, peak)
             self.num_clipped += int((magnitude > 1).sum())
             self._file.write(block)
 
@@ -281,7 +294,8 @@ def write_audio(
         num_channels: of the blocks, interleaved in the file.
 
     Raises:
-        AudioError: another suffix, or floats or more than 8 channels in a FLAC file.
+        AudioError: another suffix, floats or more than 8 channels in a FLAC file, or a sample that
+            is not finite.
         OSError: the folder is missing or the disk is full.
     """
     kind = _OUTPUT_FORMATS.get(Path(path).suffix.lower())
@@ -303,7 +317,7 @@ def write_audio(
             with soundfile.SoundFile(
                 name, "w", sampling_rate, num_channels, subtype, format=kind
             ) as file:
-                yield AudioWriter(file)
+                yield AudioWriter(file, path)
         except soundfile.SoundFileError as error:
             if shutil.disk_usage(temporary.parent).free < _DISK_FULL:
                 number = errno.ENOSPC

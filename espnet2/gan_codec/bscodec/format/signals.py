@@ -48,6 +48,14 @@ def as_channels(audio: np.ndarray) -> np.ndarray:
     return audio if audio.ndim == 2 else audio[:, None]
 
 
+def as_finite(blocks: list[np.ndarray]) -> np.ndarray:
+    """Return decoded blocks as one. Raises CodecError: weights that make NaN or infinite ones."""
+    audio = np.concatenate(blocks)
+    if not np.isfinite(audio).all():
+        raise CodecError("decoded audio holds NaN or infinite samples")
+    return audio
+
+
 def as_mono(audio: np.ndarray) -> np.ndarray:
     """Return (T,) float32, the mean of all channels, and warn where that loses much."""
     channels = as_channels(audio)

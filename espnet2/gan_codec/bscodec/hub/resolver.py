@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from espnet2.gan_codec.bscodec.hub.config_file import read_yaml
 from espnet2.gan_codec.bscodec.hub.error import ModelError
-from espnet2.gan_codec.bscodec.hub.huggingface import download
+from espnet2.gan_codec.bscodec.hub.huggingface import HubError, download
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "bscodec-mini"
@@ -68,7 +68,10 @@ def find_model(name: str) -> ModelFiles:
             raise ModelError(f"{name}: there is no {released} here, and {error}") from error
     match = _HUB_NAME.fullmatch(name)
     if match and path.suffix not in CHECKPOINT_SUFFIXES:
-        return _from_hub(match["repo"], match["model"], match["revision"])
+        try:
+            return _from_hub(match["repo"], match["model"], match["revision"])
+        except HubError as error:
+            raise ModelError(f"{name}: there is no such folder here, and {error}") from error
     known = ", ".join([*packaged_models(), *PUBLISHED_MODELS])
     raise ModelError(f"no model '{name}': neither a file or folder nor one of {known}")
 

@@ -6,6 +6,7 @@ list alone, never from the number of processes.
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 
@@ -28,6 +30,10 @@ from espnet2.gan_codec.bscodec.tokens.shards import write_shard
 LONG_SECONDS = 120.0  # longer audio is never held as a whole but encoded as it is read
 _WINDOW_BATCHES = 8  # among so many batches' worth of audio, similar lengths are put together
 _WINDOW_COUNT = 4096
+_OF_THE_MACHINE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+}
+_LONGEST_REASON = 1000  # a command may say anything
 
 
 @dataclass(frozen=True)
@@ -209,6 +215,7 @@ def _code_long(
             # copies, since what is yielded may be a view that holds much more
             parts = [codes.copy() for codes in codec.encode_blocks(blocks, num_bands)]
     except (ValueError, OSError) as error:
+        _raise_if_of_the_machine(error)
         return Encoded(utterance, reason=_reason(error, utterance.entry))
     about = replace(utterance, problems=tuple(reader.problems), warning=mix.warning or "")
     return Encoded(about, np.concatenate(parts, axis=1), samples)
@@ -244,6 +251,7 @@ def _read(
                 if samples > LONG_SECONDS * sampling_rate:
                     return Utterance(name, entry)
     except (ValueError, OSError) as error:
+        _raise_if_of_the_machine(error)
         return Utterance(name, entry, reason=_reason(error, entry))
     audio, problems = np.concatenate(blocks), tuple(reader.problems)
     return Utterance(name, entry, audio, problems=problems, warning=mix.warning or "")
@@ -265,12 +273,19 @@ def _opened(entry: str, salvage: bool) -> Iterator[AudioReader]:
             raise ValueError(str(error).replace(file.name, "its output")) from error
 
 
+def _raise_if_of_the_machine(error: Exception) -> None:
+    """What is full or used up says nothing of a file: it ends the run, and skips nothing."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        raise error
+
+
 def _reason(error: Exception, entry: str) -> str:
     """Return what an error says, in one line and without the name that is known anyhow."""
     text = str(error)
     if isinstance(error, OSError) and error.filename is not None:
         text = str(error.strerror)
-    return " ".join(text.removeprefix(f"{entry}: ").split()) or type(error).__name__
+    words = " ".join(text.removeprefix(f"{entry}: ").split())
+    return shorten(words, _LONGEST_REASON, placeholder=" ...") or type(error).__name__
 
 
 def _windows(

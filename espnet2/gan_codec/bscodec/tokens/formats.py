@@ -18,6 +18,7 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
+from espnet2.gan_codec.bscodec.format.checked import read_array, take
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata, TokensError, smallest_dtype
 
 _MATRIX_MARK = b"\0BFM "  # Kaldi's, of a binary matrix of float32
@@ -50,7 +51,7 @@ class Format(Protocol):
         """Return a context manager that writes a shard to ``file``."""
 
     def read(self, file: BinaryIO, offset: int, metadata: TokenMetadata) -> np.ndarray:
-        """Return the codes (F, N) at ``offset``. Raises ValueError, EOFError or struct.error."""
+        """Return the codes (F, N) at ``offset``. Raises ValueError."""
 
     def place(self, path: str, offset: int) -> str:
         """Return what ``codec.scp`` says of an utterance."""
@@ -78,14 +79,14 @@ class _Ark:
         file.seek(offset)
         if file.read(len(_NPY_MARK)) == _NPY_MARK:
             file.seek(int.from_bytes(file.read(1), "little"), 1)  # the size of what follows
-            return np.lib.format.read_array(file, allow_pickle=False)
+            return read_array(file)
         file.seek(offset)
         _expect(file.read(len(_MATRIX_MARK)) == _MATRIX_MARK)
-        four, frames, four_too, bands = _MATRIX_SIZES.unpack(file.read(_MATRIX_SIZES.size))
+        four, frames, four_too, bands = _MATRIX_SIZES.unpack(take(file, _MATRIX_SIZES.size))
         _expect(four == four_too == 4 and frames >= 0 and bands == len(metadata.codebook_sizes))
-        data = file.read(frames * bands * 4)
-        _expect(len(data) == frames * bands * 4)
+        data = take(file, frames * bands * 4)
         values = np.frombuffer(data, dtype="<f4").reshape(frames, bands)
+        _expect(bool(((values >= 0) & (values < metadata.codebook_sizes)).all()))
         return values.astype(smallest_dtype(metadata.codebook_sizes))
 
     def place(self, path: str, offset: int) -> str:
@@ -129,11 +130,9 @@ class _SpeechLM(_Ark):
     def read(self, file: BinaryIO, offset: int, metadata: TokenMetadata) -> np.ndarray:
         file.seek(offset)
         _expect(file.read(len(_VECTOR_MARK)) == _VECTOR_MARK)
-        (count,) = struct.unpack("<i", file.read(4))
+        (count,) = struct.unpack("<i", take(file, 4))
         _expect(count >= 0 and count % len(metadata.codebook_sizes) == 0)
-        data = file.read(count * _VECTOR_ITEM.itemsize)
-        _expect(len(data) == count * _VECTOR_ITEM.itemsize)
-        items = np.frombuffer(data, dtype=_VECTOR_ITEM)
+        items = np.frombuffer(take(file, count * _VECTOR_ITEM.itemsize), dtype=_VECTOR_ITEM)
         _expect((items["size"] == 4).all())
         return items["value"].reshape(-1, len(metadata.codebook_sizes)) - metadata.offsets
 
@@ -166,7 +165,7 @@ class _Npz:
 
     def read(self, file: BinaryIO, offset: int, metadata: TokenMetadata) -> np.ndarray:
         file.seek(offset)
-        return np.lib.format.read_array(file, allow_pickle=False)
+        return read_array(file)
 
     def place(self, path: str, offset: int) -> str:
         return path

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
+from espnet2.gan_codec.bscodec.format.tables import formula_note, read_tsv, tsv_line
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
 from espnet2.gan_codec.bscodec.tokens.manifest import Manifest
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata, TokensError
@@ -51,11 +52,16 @@ class Totals:
 
 
 def check_folder(folder: Path, metadata: TokenMetadata) -> None:
-    """Raise TokensError if shards are there that do not belong to this run."""
+    """Raise TokensError if shards are there that do not belong to this run.
+
+    Raises OSError for a folder in a shard's place, which no file can take.
+    """
     for _, path in index_paths(folder):
         try:
             difference = metadata.difference(read_index(path).metadata)
-        except TokensError:
+        except IsADirectoryError:
+            raise
+        except (TokensError, OSError):
             continue  # damaged: made again
         if difference:
             raise TokensError(
@@ -68,7 +74,7 @@ def stored_shard_size(folder: Path) -> int | None:
     for _, path in index_paths(folder):
         try:
             return read_index(path).metadata.shard_size
-        except TokensError:
+        except (TokensError, OSError):
             continue
     return None
 
@@ -111,6 +117,13 @@ def write_index(
     return totals
 
 
+def skipped_note(folder: Path) -> str | None:
+    """Return a line about names in ``skipped.tsv`` that a spreadsheet would compute, if any."""
+    path = folder / SKIPPED
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return formula_note(path, (text for row in read_tsv(file) for text in row[:2]))
+
+
 def _open(stack: ExitStack, path: Path) -> TextIO:
     temporary = stack.enter_context(atomic_write(path))
     file = open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="\n")
@@ -127,7 +140,7 @@ def _write_rows(tables: list[TextIO], folder: Path, number: int, index: ShardInd
         frames.write(f"{row.name} {row.frames}\n")
         samples.write(f"{row.name} {row.samples}\n")
     for entry in index.skipped:
-        skipped.write(f"{entry.name}\t{entry.path}\t{entry.reason}\n")
+        skipped.write(tsv_line([entry.name, entry.path, entry.reason]))
 
 
 def _remove_others(folder: Path, manifest: Manifest, metadata: TokenMetadata) -> None:
@@ -136,5 +149,5 @@ def _remove_others(folder: Path, manifest: Manifest, metadata: TokenMetadata) ->
     with os.scandir(folder / FOLDER) as entries:
         for entry in entries:
             left = entry.name.startswith((".codes.", "codes."))  # no file of anybody else's
-            if left and entry.name not in ours:
+            if left and entry.name not in ours and not entry.is_dir(follow_symlinks=False):
                 os.unlink(entry.path)

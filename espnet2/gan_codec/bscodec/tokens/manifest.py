@@ -22,6 +22,9 @@ from espnet2.gan_codec.bscodec.tokens.metadata import TokensError
 
 LIST = "wav.scp"  # in the folder of tokens, where the input is no such list itself
 _ARK_ENTRY = re.compile(rb"\.ark:\d+$")
+_NO_NAME = re.compile(r"[\s\x00-\x1f\x7f]")  # what ends a name for some reader of Kaldi's lists
+MAX_NAME_BYTES = 4096
+MAX_ENTRY_BYTES = 1 << 16  # csv reads no field of twice as many characters
 
 
 @dataclass(frozen=True)
@@ -144,16 +147,24 @@ def _problem(words: list[bytes], allow_commands: bool) -> str | None:
     if len(words) != 2:
         return "expected a name and a path"
     entry = words[1].rstrip()
+    if len(entry) > MAX_ENTRY_BYTES:
+        return f"what follows the name has more than {MAX_ENTRY_BYTES} bytes"
     if entry.endswith(b"|") and not allow_commands:
         return "holds a command: those are run with --allow-commands only"
     if _ARK_ENTRY.search(entry):
         return "audio within an archive is not read: extract it first"
-    if not words[0].isascii():
-        try:
-            words[0].decode()
-        except UnicodeDecodeError:
-            return "the name is no UTF-8"
+    try:
+        name = words[0].decode()
+    except UnicodeDecodeError:
+        return "the name is no UTF-8"
+    if not is_name(name):
+        return f"the name has more than {MAX_NAME_BYTES} bytes, or a control character or space"
     return None
+
+
+def is_name(name: str) -> bool:
+    """Whether an utterance may be called so: every reader of lists and archives has it alike."""
+    return bool(name) and len(name.encode()) <= MAX_NAME_BYTES and not _NO_NAME.search(name)
 
 
 def _refuse_duplicates(path: Path, hashes: np.ndarray) -> None:
@@ -182,6 +193,8 @@ def _walk(folder: Path) -> Iterator[tuple[bytes, str]]:
         for file in sorted(files):
             path = Path(parent, file)
             if path.suffix.lower() in SUFFIXES and not file.startswith("."):
+                if re.search(r"^\s|[\r\n]", str(path)):
+                    raise TokensError(f"{path}: a path that no list can hold: rename it")
                 yield _name_of(path.relative_to(folder)), str(path)
 
 
@@ -196,4 +209,4 @@ def _paths(source: Path) -> Iterator[tuple[bytes, str]]:
 
 def _name_of(path: Path) -> bytes:
     name = path.with_suffix("").as_posix().removeprefix("./").lstrip("/")
-    return re.sub(rb"\s", b"_", os.fsencode(name))
+    return os.fsencode(_NO_NAME.sub("_", name))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
 
 from espnet2.gan_codec.bscodec.format.channels import MEAN
+from espnet2.gan_codec.bscodec.format.checked import integer, items, number, text
 from espnet2.gan_codec.bscodec.format.header import BscHeader
 
 LAYOUT_VERSION = 1
+FORMAT_NAMES = ("ark", "npz", "speechlm")  # as ``formats.FORMATS`` has them
 
 
 class TokensError(ValueError):
@@ -78,19 +81,39 @@ class TokenMetadata:
     @classmethod
     def from_json(cls, values: Mapping[str, Any], name: str) -> TokenMetadata:
         """Undo ``to_json``; more entries are ignored. Raises TokensError, with ``name`` in it."""
-        version = values.get("version")
-        if version != LAYOUT_VERSION:
-            raise TokensError(
-                f"{name}: version {version} of the layout, expected {LAYOUT_VERSION}"
-            )
         try:
-            values = {"channels": MEAN, **values}
-            known = {field.name: values[field.name] for field in fields(cls)}
-            known["bands"] = tuple((float(low), float(high)) for low, high in known["bands"])
-            known["codebook_sizes"] = tuple(map(int, known["codebook_sizes"]))
-            return cls(**known)
-        except (KeyError, TypeError, ValueError) as error:
-            raise TokensError(f"{name}: damaged: {error!r}") from error
+            version = integer(values.get("version"))
+            if version == LAYOUT_VERSION:
+                return cls._checked(values)
+        except KeyError as error:
+            raise TokensError(f"{name}: damaged: {error} is missing") from error
+        except ValueError as error:
+            reason = shorten(str(error), 160, placeholder=" ...")
+            raise TokensError(f"{name}: damaged: {reason}") from error
+        raise TokensError(f"{name}: version {version} of the layout, expected {LAYOUT_VERSION}")
+
+    @classmethod
+    def _checked(cls, values: Mapping[str, Any]) -> TokenMetadata:
+        """Raise KeyError for a missing value, ValueError for one that cannot be."""
+        bands = [items(band, 2) for band in items(values["bands"])]
+        channels = values.get("channels", MEAN)
+        metadata = cls(
+            model=text(values["model"]),
+            fingerprint=text(values["fingerprint"]),
+            sampling_rate=integer(values["sampling_rate"]),
+            hop_length=integer(values["hop_length"]),
+            bands=tuple((float(number(low)), float(number(high))) for low, high in bands),
+            codebook_sizes=tuple(integer(size) for size in items(values["codebook_sizes"])),
+            bitrate=number(values["bitrate"]),
+            format=text(values["format"]),
+            dtype=text(values["dtype"]),
+            shard_size=integer(values["shard_size"], 1),
+            channels=channels if channels == MEAN else integer(channels, 1),
+        )
+        metadata.header(num_samples=0)  # which raises for what no codes can have
+        if metadata.format not in FORMAT_NAMES:
+            raise ValueError(f"{metadata.format[:40]!r} is none of {', '.join(FORMAT_NAMES)}")
+        return metadata
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON has them."""

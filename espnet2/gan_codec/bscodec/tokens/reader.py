@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import struct
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +13,8 @@ from typing import BinaryIO
 import numpy as np
 
 from espnet2.gan_codec.bscodec.format.bitstream import EncodedAudio
+from espnet2.gan_codec.bscodec.format.checked import integer, read_json
+from espnet2.gan_codec.bscodec.format.files import require_regular
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
 from espnet2.gan_codec.bscodec.tokens.index import INDEX, META
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata, TokensError, smallest_dtype
@@ -26,6 +26,9 @@ from espnet2.gan_codec.bscodec.tokens.shards import (
 )
 
 _OPEN_SHARDS = 16
+_MAX_META_BYTES = 1 << 20
+_SHORTEST_LINE = len("a\t1\t0\t1\t1\n")  # of index.tsv
+_LONGEST_LINE = 1 << 16
 
 
 def read_tokens(folder: str | os.PathLike, verify: bool = True) -> Tokens:
@@ -67,20 +70,20 @@ class Tokens(Mapping[str, np.ndarray]):
         self.folder, self.verify = folder, verify
         path = folder / META
         try:
-            meta = json.loads(path.read_text(encoding="utf-8"))
-            self.metadata, self._count = (
-                TokenMetadata.from_json(meta, str(path)),
-                int(meta["utterances"]),
-            )
+            meta = read_json(path, _MAX_META_BYTES)
+            self.metadata = TokenMetadata.from_json(meta, str(path))
+            self._count = integer(meta["utterances"])
         except FileNotFoundError as error:
             raise TokensError(
                 f"{path}: is missing: no folder of tokens, or an unfinished one (run 'bscodec "
                 "tokenize' again)"
             ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            if isinstance(error, TokensError):
-                raise
-            raise TokensError(f"{path}: damaged") from error
+        except TokensError:
+            raise
+        except KeyError as error:
+            raise TokensError(f"{path}: damaged: {error} is missing") from error
+        except ValueError as error:
+            raise TokensError(f"{path}: damaged: {error}") from error
         self._dtype = smallest_dtype(self.metadata.codebook_sizes)
         self._files: OrderedDict[int, BinaryIO] = OrderedDict()
         self._verified: set[int] = set()
@@ -140,29 +143,36 @@ class Tokens(Mapping[str, np.ndarray]):
         return {**state, "_files": OrderedDict()}
 
     def _places(self) -> Iterator[_Place]:
-        with open(self.folder / INDEX, "rb") as file:
-            for line in file:
+        with self._open_index() as file:
+            while line := file.readline(_LONGEST_LINE):
                 yield self._place(line)
 
     def _place(self, line: bytes) -> _Place:
         try:
             name, *numbers = line.decode().rstrip("\n").split("\t")
-            return _Place(name, *map(int, numbers))
+            return _Place(name, *(integer(int(number)) for number in numbers))
         except (ValueError, TypeError) as error:
             raise TokensError(f"{self.folder / INDEX}: damaged") from error
 
     @cached_property
     def _table(self) -> BinaryIO:
+        return self._open_index()
+
+    def _open_index(self) -> BinaryIO:
+        require_regular(self.folder / INDEX)
         return open(self.folder / INDEX, "rb")
 
     @cached_property
     def _by_hash(self) -> tuple[np.ndarray, np.ndarray]:
         """Hashes of all names, sorted, and where the line of each begins in ``index.tsv``."""
+        if self._count * _SHORTEST_LINE > os.stat(self.folder / INDEX).st_size:
+            raise TokensError(f"{self.folder / INDEX}: not as {META} says")
         hashes = np.empty(self._count, dtype=np.int64)
         starts = np.empty(self._count, dtype=np.int64)
         begin = count = 0
-        with open(self.folder / INDEX, "rb") as file:
-            for count, line in enumerate(file, 1):
+        with self._open_index() as file:
+            while line := file.readline(_LONGEST_LINE):
+                count += 1
                 if count > self._count:
                     break
                 hashes[count - 1] = hash(line.partition(b"\t")[0])
@@ -190,13 +200,15 @@ class Tokens(Mapping[str, np.ndarray]):
         file = self._open(place.shard)
         try:
             codes = FORMATS[self.metadata.format].read(file, place.offset, self.metadata)
-        except (ValueError, EOFError, struct.error) as error:
+        except ValueError as error:
             raise TokensError(f"{file.name}: damaged at {place.name}") from error
         shape = (place.frames, len(self.metadata.codebook_sizes))
         if codes.shape != shape or codes.dtype.kind != "i":
             raise TokensError(
                 f"{file.name}: {place.name} has {codes.dtype} {codes.shape}, expected {shape}"
             )
+        if ((codes < 0) | (codes >= self.metadata.codebook_sizes)).any():
+            raise TokensError(f"{file.name}: {place.name} has codes that no codebook has")
         return codes.astype(self._dtype, copy=False)
 
     def _close_inherited(self) -> None:
@@ -211,6 +223,7 @@ class Tokens(Mapping[str, np.ndarray]):
             self._files.move_to_end(number)
             return self._files[number]
         path = data_path(self.folder, number, self.metadata.format)
+        require_regular(path)
         if self.verify and number not in self._verified:
             if file_digest(path) != read_index(index_path(self.folder, number)).data:
                 raise TokensError(f"{path}: damaged: not the codes that were written")

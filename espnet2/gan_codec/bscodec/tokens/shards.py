@@ -18,14 +18,17 @@ from typing import Any
 import numpy as np
 
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
+from espnet2.gan_codec.bscodec.format.checked import integer, items, mapping, read_json, text
+from espnet2.gan_codec.bscodec.format.files import require_regular
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
-from espnet2.gan_codec.bscodec.tokens.manifest import Shard
+from espnet2.gan_codec.bscodec.tokens.manifest import Shard, is_name
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata, TokensError
 
 FOLDER = "shards"
 MISSING = "missing"
 _INDEX_NAME = re.compile(r"codes\.(\d+)\.json")
 _READ_BYTES = 1 << 20
+MAX_INDEX_BYTES = 1 << 26  # reading it costs some twenty times as much
 
 
 class IncompleteError(TokensError):
@@ -126,6 +129,7 @@ def write_shard(folder: Path, shard: Shard, metadata: TokenMetadata) -> Iterator
 
     Raises:
         OSError: the folder cannot be written to, or the disk is full; nothing is left.
+        TokensError: so many utterances that no index of them could be read.
     """
     path = data_path(folder, shard.number, metadata.format)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,27 +142,37 @@ def write_shard(folder: Path, shard: Shard, metadata: TokenMetadata) -> Iterator
             yield output
         data = file_digest(temporary)
     index = ShardIndex(metadata, shard.digest, data, tuple(output.rows), tuple(output.skipped))
+    contents = _dump(index).encode()
+    if len(contents) > MAX_INDEX_BYTES:
+        raise TokensError(f"{path}: too many utterances for a shard: give a smaller --shard-size")
     with atomic_write(index_path(folder, shard.number)) as temporary:
-        temporary.write_text(_dump(index), encoding="utf-8")
+        temporary.write_bytes(contents)
 
 
 def read_index(path: Path) -> ShardIndex:
     """Read the index of a shard. Raises TokensError (damaged, another version) or OSError."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path, MAX_INDEX_BYTES)
         check = values.pop("check")
         if check != _check(values):
             raise ValueError("its check is another")
-        rows, skipped = values["rows"], values["skipped"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return ShardIndex(
+            TokenMetadata.from_json(mapping(values["facts"]), str(path)),
+            text(values["lines"]),
+            text(values["data"]),
+            tuple(_row(*items(row, 4)) for row in items(values["rows"])),
+            tuple(Skipped(*map(text, items(entry, 3))) for entry in items(values["skipped"])),
+        )
+    except TokensError:
+        raise
+    except (ValueError, KeyError, RecursionError) as error:
         raise TokensError(f"{path}: damaged") from error
-    return ShardIndex(
-        TokenMetadata.from_json(values["facts"], str(path)),
-        values["lines"],
-        values["data"],
-        tuple(Row(*row) for row in rows),
-        tuple(Skipped(*entry) for entry in skipped),
-    )
+
+
+def _row(name: Any, offset: Any, frames: Any, samples: Any) -> Row:
+    if not is_name(text(name)):
+        raise ValueError("a name that no list has")
+    return Row(name, integer(offset), integer(frames), integer(samples))
 
 
 def open_finished(
@@ -174,16 +188,21 @@ def open_finished(
 
     Raises:
         IncompleteError: it has to be made.
+        IsADirectoryError: it cannot be made, since a folder is in its place.
     """
     path = data_path(folder, shard.number, metadata.format)
     try:
         index = read_index(index_path(folder, shard.number))
         if index.lines != shard.digest or metadata.difference(index.metadata):
             raise IncompleteError(path, "made of other lines, or by another model")
-        if not path.exists() or digest and file_digest(path) != index.data:
+        require_regular(path)
+        if digest and file_digest(path) != index.data:
             raise IncompleteError(path, "damaged")
     except FileNotFoundError as error:
-        raise IncompleteError(path, MISSING) from error
+        reason = "damaged" if index_path(folder, shard.number).exists() else MISSING
+        raise IncompleteError(path, reason) from error
+    except IsADirectoryError:
+        raise
     except OSError as error:
         raise IncompleteError(path, f"cannot be read: {error.strerror}") from error
     except TokensError as error:
@@ -194,7 +213,8 @@ def open_finished(
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, as 64 hex digits."""
+    """Return the SHA-256 of a regular file, as 64 hex digits. Raises OSError."""
+    require_regular(path)
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(_READ_BYTES):
