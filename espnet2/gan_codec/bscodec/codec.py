@@ -10,7 +10,6 @@ In short::
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -32,6 +31,7 @@ from espnet2.gan_codec.bscodec.format.signals import (
     as_mono,
     as_rate,
     playback,
+    to_length,
     warn_of_loss,
 )
 from espnet2.gan_codec.bscodec.hub.checkpoint import LoadedModel, load_model
@@ -140,7 +140,7 @@ class Codec:
         counter = SampleCounter(resample(blocks, rate, self.sampling_rate, mix.num_outputs))
         codes = np.concatenate(list(self.encode_blocks(counter, num_bands)), axis=-1)
         warn_of_loss(mix, None)
-        return EncodedAudio(**vars(_finished(header, counter.count, mix.num_samples)), codes=codes)
+        return EncodedAudio(**vars(header.finished(counter.count, mix.num_samples)), codes=codes)
 
     def decode(
         self,
@@ -203,7 +203,7 @@ class Codec:
                     writer.append(codes)
                     if progress:
                         progress(codes.shape[-1] * header.hop_length / header.sampling_rate)
-                finished = _finished(header, counter.count, mix.num_samples)
+                finished = header.finished(counter.count, mix.num_samples)
                 writer.close(finished.num_samples, finished.original_samples)
             if missing:
                 for problem in reader.problems:
@@ -275,13 +275,8 @@ class Codec:
     ) -> Iterator[np.ndarray]:
         """Decode codes and resample them to exactly ``length`` samples at ``rate`` Hz."""
         audio = self.decode_blocks(blocks, header.num_samples)
-        done = 0
-        for block in resample(audio, header.sampling_rate, rate, header.num_channels):
-            block = block[: length - done]
-            done += len(block)
-            yield block
-        if done < length:  # a sample or two, where both ways of resampling have rounded
-            yield np.zeros((length - done, *block.shape[1:]), dtype=np.float32)
+        resampled = resample(audio, header.sampling_rate, rate, header.num_channels)
+        return to_length(resampled, length)
 
     def new_header(self, num_bands: int, mix: ChannelMix, rate: int, keep_rate: bool) -> BscHeader:
         """Return the header of a file that is still to be coded from audio at ``rate`` Hz."""
@@ -326,7 +321,7 @@ class Codec:
         kept = rate if rate != self.sampling_rate else 0
         header = self.header(num_bands, original_rate=kept)
         return [
-            EncodedAudio(**vars(_finished(header, len(signal), len(audio))), codes=c.cpu().numpy())
+            EncodedAudio(**vars(header.finished(len(signal), len(audio))), codes=c.cpu().numpy())
             for audio, signal, c in zip(audios, signals, codes, strict=True)
         ]
 
@@ -352,9 +347,3 @@ class Codec:
             theirs, ours = getattr(header, field), getattr(mine, field)
             if theirs != ours:
                 raise CodecError(f"{name}: its {field} {theirs} are not this model's {ours}")
-
-
-def _finished(header: BscHeader, num_samples: int, original_samples: int) -> BscHeader:
-    """Put in the lengths, which are known once all audio has come."""
-    original = original_samples if header.original_rate else 0
-    return replace(header, num_samples=num_samples, original_samples=original)

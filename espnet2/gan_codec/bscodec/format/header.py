@@ -7,7 +7,7 @@ models and clocks are table indices, the rest are variable-length integers.
 import math
 import struct
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TypeVar
 
@@ -104,6 +104,11 @@ class BscHeader:
         fits = 0 <= self.original_samples <= MAX_NUM_SAMPLES and close
         check(known == bool(self.original_samples), "original_samples", self.original_samples)
         check(fits or not known, "original_samples", self.original_samples)
+
+    def finished(self, num_samples: int, original_samples: int) -> "BscHeader":
+        """Return the header with the lengths, which are known once all audio has come."""
+        original = original_samples if self.original_rate else 0
+        return replace(self, num_samples=num_samples, original_samples=original)
 
     @property
     def version(self) -> int:

@@ -92,6 +92,17 @@ def playback(header: BscHeader, rate: int | str | None = None) -> tuple[int, int
     return new_rate, resampled_length(header.num_samples, header.sampling_rate, new_rate)
 
 
+def to_length(blocks: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
+    """Cut or pad blocks (n, ...) to ``length`` samples: resampling twice rounds twice."""
+    done, shape = 0, ()
+    for block in blocks:
+        block, shape = block[: length - done], block.shape[1:]
+        done += len(block)
+        yield block
+    if done < length:
+        yield np.zeros((length - done, *shape), dtype=np.float32)
+
+
 def as_rate(rate: int | str) -> int:
     """Return a rate in Hz. Raises CodecError: it is none."""
     if isinstance(rate, str) or not 0 < rate < 2**31 or rate != int(rate):
