@@ -41,3 +41,12 @@ def test_named_files_exist():
     for name in re.findall(r"`([\w./]+/[\w.]*\w/?)`", text):
         places = (ROOT, packages, packages / "bscodec", ROOT / "egs2/bscodec/codec1")
         assert any((place / name).exists() for place in places), name
+
+
+def test_the_page_on_reliability_names_tests_that_are_there():
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    names = re.findall(r"`([a-z_/]+\.py)(?:::(\w+))?`", text)
+    assert len(names) > 20
+    for path, test in names:
+        source = (ROOT / "tests" / path).read_text(encoding="utf-8")
+        assert f"def {test}" in source, (path, test)
