@@ -9,6 +9,7 @@ from espnet2.gan_codec.bscodec import BSCodec
 from espnet2.gan_codec.bscodec.model.config import ConfigError
 from espnet2.gan_codec.bscodec.training.augmentation import (
     Augmentation,
+    AugmentConfig,
     _Draw,
     change_gain,
     change_speed,
@@ -97,9 +98,25 @@ def test_gain_stops_where_it_would_clip():
 
 def test_tones_are_bounded_and_not_all_alike():
     torch.manual_seed(0)
-    y = draw_tones(_Draw(torch.zeros(64, 1)), 20480, FS)
+    y = draw_tones(_Draw(torch.zeros(64, 1)), AugmentConfig(20480), FS)
     assert y.shape == (64, 20480) and y.isfinite().all() and y.abs().max() < 1
     assert peak_hertz(y).unique().numel() > 32
+
+
+def test_pure_tones_have_one_line_within_their_range():
+    torch.manual_seed(0)
+    config = AugmentConfig(
+        20480, tone=(3000.0, 4000.0), tone_level=(-20.0, -20.0), pure_chance=1.0
+    )
+    y = draw_tones(_Draw(torch.zeros(64, 1)), config, FS)
+    power = torch.fft.rfft(y * torch.hann_window(20480)).abs().square()
+    hertz = torch.fft.rfftfreq(20480, 1 / FS)
+    near = (hertz > 1200) & (hertz < 9000)  # a glide is up to an octave a second
+    assert (power[:, near].sum(1) / power.sum(1)).min() > 0.9
+    assert ((peak_hertz(y) > 1600) & (peak_hertz(y) < 7300)).all()
+    mixed = draw_tones(_Draw(torch.zeros(64, 1)), AugmentConfig(20480, tone=(3000.0, 4000.0)), FS)
+    share = torch.fft.rfft(mixed).abs().square()
+    assert (share[:, hertz > 7500].sum(1) / share.sum(1)).max() > 0.05  # these have partials
 
 
 def test_a_batch_is_changed_by_the_seed_and_keeps_its_type():

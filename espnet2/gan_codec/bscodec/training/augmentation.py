@@ -21,7 +21,6 @@ from espnet2.gan_codec.bscodec.training.step_cache import is_same_batch
 TAPS = 32  # of the interpolation
 PEAK = 0.99  # what a change of level may reach
 EDGE = 100.0  # Hz from a low-pass's pass band to its stop band
-TONE_RANGE = (80.0, 8000.0)  # Hz
 PARTIALS = 4  # of a tone, at most
 
 Range = tuple[float, float]
@@ -36,6 +35,8 @@ class AugmentConfig:
             much longer as the fastest speed needs.
         speed_chance, speed: factor, uniform in its logarithm.
         tone_chance: of synthetic tones in place of the recording.
+        tone, tone_level: frequency in Hz, uniform in its logarithm, and level in dB.
+        pure_chance: of a tone: that it has no partials but its lowest.
         mix_chance, mix_snr: dB that another item of the batch lies below.
         low_pass_chance, low_pass: edge in Hz, uniform in its logarithm.
         fade_chance, fade: dB that the level falls or rises by.
@@ -46,6 +47,9 @@ class AugmentConfig:
     speed_chance: float = 0.6
     speed: Range = (0.75, 1.35)
     tone_chance: float = 0.03
+    tone: Range = (80.0, 8000.0)
+    tone_level: Range = (-50.0, -12.0)
+    pure_chance: float = 0.0
     mix_chance: float = 0.3
     mix_snr: Range = (0.0, 20.0)
     low_pass_chance: float = 0.12
@@ -72,7 +76,7 @@ class AugmentConfig:
                 pair = isinstance(value, (list, tuple)) and len(value) == 2
                 in_order = pair and all(map(is_number, value)) and value[0] <= value[1]
                 require(in_order, key, "[low, high]", value)
-                if name in ("speed", "low_pass"):
+                if name in ("speed", "tone", "low_pass"):
                     require(value[0] > 0, key, "numbers above 0", value)
                 values[name] = tuple(value)
         return cls(**values)
@@ -120,7 +124,7 @@ class Augmentation:
         )
         x = change_speed(audio, speed, draw.uniform((0.0, 1.0)), config.length)
         if config.tone_chance:
-            tones = draw_tones(draw, config.length, self.fs)
+            tones = draw_tones(draw, config, self.fs)
             x = torch.where(draw.bernoulli(config.tone_chance), tones, x)
         if config.mix_chance:
             other = mix(x, x.roll(1, 0), draw.uniform(config.mix_snr))
@@ -179,24 +183,25 @@ def change_speed(
     return out
 
 
-def draw_tones(draw: _Draw, length: int, fs: int) -> torch.Tensor:
+def draw_tones(draw: _Draw, config: AugmentConfig, fs: int) -> torch.Tensor:
     """Beeps and chirps, (B, length): partials that glide, gated on and off."""
-    time = torch.arange(length, device=draw.like.device) / fs
-    start, glide = draw.log_uniform(TONE_RANGE), draw.uniform((-1.0, 1.0))
+    time = torch.arange(config.length, device=draw.like.device) / fs
+    start, glide = draw.log_uniform(config.tone), draw.uniform((-1.0, 1.0))
     glide = glide * draw.bernoulli(0.5)  # octaves a second
     # the phase of start * 2^(glide * t), in cycles
     rate = glide * math.log(2)
     rate = torch.where(rate.abs() < 1e-3, 1e-3, rate)
     cycles = start * torch.expm1(rate * time) / rate
+    overtones = ~draw.bernoulli(config.pure_chance) if config.pure_chance else 1.0
     total = torch.zeros_like(cycles)
     for partial in range(1, PARTIALS + 1):
-        level = draw.uniform((0.0, 1.0)) / partial if partial > 1 else 1.0
+        level = overtones * draw.uniform((0.0, 1.0)) / partial if partial > 1 else 1.0
         audible = start * partial * 2 ** (glide * time) < 0.48 * fs
         phase = partial * cycles + draw.uniform((0.0, 1.0))
         total += level * audible * torch.sin(2 * math.pi * phase)
     gate = torch.sin(2 * math.pi * (draw.log_uniform((0.5, 12.0)) * time + draw.uniform((0, 1))))
     gate = torch.sigmoid(draw.log_uniform((5.0, 500.0)) * (gate + draw.uniform((0.0, 1.5))))
-    return total * gate * 10 ** (draw.uniform((-50.0, -12.0)) / 20)
+    return total * gate * 10 ** (draw.uniform(config.tone_level) / 20)
 
 
 def mix(audio: torch.Tensor, other: torch.Tensor, snr: torch.Tensor) -> torch.Tensor:
