@@ -29,6 +29,7 @@ from espnet2.gan_codec.bscodec.hub.weights import first_few, read_weights
 
 TRUST = "ESPNET_BSCODEC_TRUST"
 _FORCE, _FORCE_NOT = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+_ESPNET_ALLOW = "ESPNET_ALLOW_UNSAFE_TORCH_LOAD"
 _COMMANDS = "espnet2.bin.gan_codec_"
 
 
@@ -55,20 +56,24 @@ def tensors_only() -> Iterator[None]:
     """Have every ``torch.load``, in new processes too, refuse what is more than tensors.
 
     Numbers and times, which are in a trainer's state, are taken as well.
+
     The environment variable ``ESPNET_BSCODEC_TRUST=1`` lets such files be unpickled.
 
     Raises:
         ModelError: a file was refused.
     """
-    if os.environ.get(TRUST) == "1":
-        yield
-        return
-    before = {name: os.environ.pop(name, None) for name in (_FORCE, _FORCE_NOT)}
-    os.environ[_FORCE] = "1"
+    trusted = os.environ.get(TRUST) == "1"
+    settings = {_ESPNET_ALLOW: "1"} if trusted else {_FORCE: "1", _FORCE_NOT: "0"}
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     try:
         with torch.serialization.safe_globals(_of_reports()):
             yield
-    except pickle.UnpicklingError as error:
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        # ESPnet's own refusal, since 202609, is a RuntimeError
+        refused = isinstance(error, pickle.UnpicklingError)
+        if not refused and type(error).__name__ != "UnsafeLoadRefusedError":
+            raise
         raise ModelError(
             "--init_param or --resume: a checkpoint is damaged or holds more than tensors, which "
             f"is refused since it could run code; {TRUST}=1 loads one that you trust"
