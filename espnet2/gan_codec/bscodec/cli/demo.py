@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from espnet2.gan_codec.bscodec.cli.jobs import print_text
+from espnet2.gan_codec.bscodec.cli.usage import add_model_arguments
 
 HELP = "code the clips that come with the package and make a page of the results"
 DESCRIPTION = """
@@ -25,20 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", default="demo", metavar="DIR", help="folder for what is made (default: demo)"
     )
-    parser.add_argument(
-        "--model",
-        default="bscodec-mini",
-        metavar="MODEL",
-        help="a tag (see 'bscodec models'), an experiment folder, a checkpoint beside its "
-        "config.yaml, or a Hugging Face name",
-    )
+    add_model_arguments(parser, "bscodec-mini")
     parser.add_argument(
         "--clips",
         metavar="DIR",
         help="audio files to code instead of the shipped ones; a name that begins with speech_, "
         "sound_ or music_ says the domain, and licences.tsv beside them where they come from",
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from espnet2.gan_codec.bscodec.cli.jobs import (
     run_job_list,
 )
 from espnet2.gan_codec.bscodec.cli.standard_streams import StandardStreams, standard_streams
+from espnet2.gan_codec.bscodec.cli.usage import add_model_arguments
 
 HELP = "turn audio files into .bsc files"
 DESCRIPTION = """
@@ -69,18 +70,12 @@ def add_common_arguments(
 ) -> None:
     """Add what ``encode`` and ``decode`` share; ``required``: there has to be an output."""
     parser.add_argument("-o", "--output", required=required, metavar="OUT", help=output)
-    parser.add_argument(
-        "--model",
-        metavar="MODEL",
-        help="a tag (see 'bscodec models'), an experiment folder, a checkpoint beside its "
-        "config.yaml, or a Hugging Face name",
-    )
+    add_model_arguments(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--bands", type=int, metavar="N", help="only the N lowest bands")
     which.add_argument(
         "--max-hz", type=float, metavar="HZ", help="only the bands that end at or below HZ"
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--force", action="store_true", help="overwrite what is there already")
 
 

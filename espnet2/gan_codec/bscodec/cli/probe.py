@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from espnet2.gan_codec.bscodec.cli.jobs import print_text
-from espnet2.gan_codec.bscodec.cli.usage import UsageError
+from espnet2.gan_codec.bscodec.cli.usage import UsageError, add_model_arguments
 
 HELP = "put probe signals through a codec: tones, sweeps, clicks, noise, levels"
 DESCRIPTION = """
@@ -22,19 +22,12 @@ CLIPS = ("speech_tux_be", "music_feelings")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("-o", "--out", default="probe", metavar="DIR", help="default: probe")
-    parser.add_argument(
-        "--model",
-        default="bscodec-mini",
-        metavar="MODEL",
-        help="a tag (see 'bscodec models'), an experiment folder, a checkpoint beside its "
-        "config.yaml, or a Hugging Face name",
-    )
+    add_model_arguments(parser, "bscodec-mini")
     parser.add_argument(
         "--held-back",
         action="store_true",
         help="tones of other frequencies, which nobody has tuned a model on",
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,5 +1,19 @@
-"""The error of a command line."""
+"""What command lines have in common: the model, its device, and the error of one."""
+
+import argparse
 
 
 class UsageError(ValueError):
     """A command line that makes no sense: exit status 2."""
+
+
+def add_model_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add ``--model`` and ``--device``."""
+    parser.add_argument(
+        "--model",
+        default=default,
+        metavar="MODEL",
+        help="a tag (see 'bscodec models'), an experiment folder, a checkpoint beside its "
+        "config.yaml, or a Hugging Face name",
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
