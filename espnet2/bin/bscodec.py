@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
@@ -95,6 +96,8 @@ def main(cmd: list[str] | None = None) -> int:
 
     That is 0, 1 (something failed), 2 (a command line that makes no sense) or 130 (interrupted).
     """
+    # ESPnet's modules are scripted as they are imported, which torch 2.14 warns of on stderr
+    warnings.filterwarnings("ignore", message=".*torch.jit.script.*")
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _end)
         signal.signal(signal.SIGHUP, _end)

@@ -60,6 +60,8 @@ class _Aside:
 
     def _others(self) -> bytes:
         text = os.pread(self._caught, os.fstat(self._caught).st_size - self._read, self._read)
+        if self._inside:  # another thread may be in the midst of a line
+            text = text[: text.rfind(b"\n") + 1]
         self._read += len(text)
         return b"".join(
             line for line in text.splitlines(keepends=True) if not _CHATTER.match(line)
