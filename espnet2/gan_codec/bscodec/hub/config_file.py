@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import logging
-import stat
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from espnet2.gan_codec.bscodec.format.files import require_regular
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 
 CODEC_NAMES = ("bscodec", "espnet_bscodec")
@@ -23,8 +23,7 @@ _SMALLEST_DISCRIMINATOR = {"msstft_discriminator_params": {"filters": 1}}
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping. Raises ModelError in one line for anything else."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ModelError(f"{path}: not a regular file")
+    require_regular(path)
     with path.open("rb") as file:
         text = file.read(MAX_BYTES + 1)
     if len(text) > MAX_BYTES:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import stat
 import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from espnet2.gan_codec.bscodec.format.files import require_regular
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ def read_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
     import torch
     from safetensors.torch import load_file
 
-    if not stat.S_ISREG(checkpoint.stat().st_mode):
-        raise ModelError(f"{checkpoint}: not a regular file")
+    require_regular(checkpoint)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is wrong is said below
