@@ -108,3 +108,27 @@ def test_the_command_writes_weights_to_start_training_from(tmp_path, capsys):
     fresh = BSCodec(generator_params=params)
     assert set(weights) == {f"codec.generator.{key}" for key in fresh.generator.state_dict()}
     assert {p.name for p in out.parent.iterdir()} == {"moved.pth"}
+
+
+def test_a_band_that_is_split_gives_its_filters_and_codes_to_both_parts():
+    old = model(0, 8, 20, 44, 320)
+    new = model(0, 8, 20, 44, 144, 320, quantize_codebook_size=[32, 32, 16, 32, 8])
+    move_bands.move(old, new)
+    was, now = old.generator, new.generator
+    assert torch.equal(
+        was.encoders[3].embed.weight[:, :100], now.encoders[3].embed.weight[:, :100]
+    )
+    assert torch.equal(
+        was.decoders[3].project.weight[100:276], now.decoders[4].project.weight[:176]
+    )
+    for band, source in enumerate((0, 1, 2, 3, 3)):
+        codes = now.quantizer.layers[band].frozen_codebook
+        others = was.quantizer.layers[source].frozen_codebook
+        assert len(codes.unique(dim=0)) >= 0.7 * len(codes)
+        assert (codes[:, None] == others).all(2).any(1).all()  # each is one that there was
+
+
+def test_more_codes_than_there_are_is_an_error():
+    old, new = model(0, 8, 320), model(0, 8, 320, quantize_codebook_size=64)
+    with pytest.raises(CorpusError, match="at most 32"):
+        move_bands.move(old, new)

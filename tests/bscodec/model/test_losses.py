@@ -41,3 +41,15 @@ def test_silence_gives_finite_losses_and_gradients():
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(y.grad).all()
+
+
+def test_a_tone_that_sinks_costs_more_with_every_decibel_of_it():
+    tone = 0.2 * torch.sin(2 * torch.pi * 3000 / 24000 * torch.arange(9600))[None, None]
+    plain, peaks = MultiResolutionSpectralLoss(), MultiResolutionSpectralLoss(peak_weight=1.0)
+
+    def peak_term(gain):
+        return peaks(gain * tone, tone) - plain(gain * tone, tone)
+
+    nats = torch.tensor(10.0).log()
+    assert torch.allclose(peak_term(0.1), nats, rtol=0.05)
+    assert torch.allclose(peak_term(0.01), 2 * nats, rtol=0.1)

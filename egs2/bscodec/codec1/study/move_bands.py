@@ -6,7 +6,9 @@
 OUTPUT is for --init_param of gan_codec_train. Every filter of a new band comes from a bin of the
 old band of the same rank that lies an even number of bins away. From one frame to the next the
 MDCT turns a tone's sign the same way in bins that far apart, so what the networks learnt about
-tones holds there too. Codes stay as they are; training with quantize_follow_rate moves them.
+tones holds there too. Where there are more bands than before, each comes from the old one that it
+shares most with. Codes stay as they are, or become as many as the config says by k-means; training
+with quantize_follow_rate moves them.
 """
 
 from __future__ import annotations
@@ -23,9 +25,23 @@ from espnet2.gan_codec.bscodec import BSCodec
 from espnet2.gan_codec.bscodec.hub.checkpoint import build_model, load_model
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.export import save_generator
+from espnet2.gan_codec.bscodec.model.quantizers.simvq import SimVQ
 
 # keys of the config in which the two models may differ
-FREE = ("bands", "quantize_refit_interval", "quantize_reseed_interval", "quantize_follow_rate")
+FREE = ("bands", "quantize_codebook_size", "quantize_refit_interval", "quantize_reseed_interval")
+FREE += ("quantize_follow_rate",)
+LLOYD_STEPS = 20
+
+
+def source_bands(old: list[range], new: list[range]) -> list[int]:
+    """For every new band the old one that it is made of."""
+    if len(old) == len(new):
+        return list(range(len(new)))
+
+    def shared(band: range, other: range) -> int:
+        return min(band.stop, other.stop) - max(band.start, other.start)
+
+    return [max(range(len(old)), key=lambda i: shared(band, old[i])) for band in new]
 
 
 def source_bins(old: range, new: range) -> list[int]:
@@ -75,23 +91,48 @@ def move_filters(
     new.load_state_dict(weights)
 
 
+@torch.no_grad()
+def move_codes(old: SimVQ, new: SimVQ) -> None:
+    """Give ``new`` the codes of ``old``, or as many centres of them by k-means (Lloyd, 1982).
+
+    Raises:
+        CorpusError: there are too few.
+    """
+    new.code_transform.load_state_dict(old.code_transform.state_dict())
+    codes, count = old.frozen_codebook, len(new.frozen_codebook)
+    if count > len(codes):
+        raise CorpusError(f"quantize_codebook_size: expected at most {len(codes)}, not {count}")
+    weight = new.code_transform.weight
+    chosen = torch.linspace(0, len(codes) - 1, count).long()
+    for _ in range(LLOYD_STEPS if count < len(codes) else 0):
+        near = torch.cdist(codes @ weight.mT, codes[chosen] @ weight.mT).argmin(1)
+        sums = torch.zeros_like(codes[:count]).index_add_(0, near, codes)
+        means = sums / near.bincount(minlength=count).clamp(min=1)[:, None]
+        # the code nearest to each mean: a code stays one that the decoder has met
+        chosen = torch.cdist(means @ weight.mT, codes @ weight.mT).argmin(1)
+    new.frozen_codebook.copy_(codes[chosen])
+
+
 def move(old: BSCodec, new: BSCodec) -> None:
     """Set the weights of ``new`` from ``old``. Raises CorpusError where that cannot be."""
     ours, theirs = vars(new.config), vars(old.config)
     for key in sorted(ours):
         if key not in FREE and ours[key] != theirs[key]:
             raise CorpusError(f"{key}: expected {theirs[key]!r}, as in the trained model")
-    if new.config.network != "spectral":
-        raise CorpusError(f"network: expected 'spectral', not {new.config.network!r}")
-    if len(new.config.bands) != len(old.config.bands):
-        raise CorpusError(f"bands: expected {len(old.config.bands)}, as in the trained model")
+    for key, expected in (("network", "spectral"), ("quantize_choice", "band_simvq")):
+        if ours[key] != expected:
+            raise CorpusError(f"{key}: expected {expected!r}, not {ours[key]!r}")
+    if len(new.config.bands) < len(old.config.bands):
+        raise CorpusError(
+            f"bands: expected {len(old.config.bands)}, as in the trained model, or more"
+        )
     before, after = old.generator, new.generator
-    networks = zip(before.encoders, before.decoders, after.encoders, after.decoders, strict=True)
-    edges = zip(before.filterbank.edges, after.filterbank.edges, strict=True)
-    for (encoder, decoder, new_encoder, new_decoder), (had, gets) in zip(
-        networks, edges, strict=True
-    ):
-        bins = source_bins(range(*had), range(*gets))
+    had = [range(*edges) for edges in before.filterbank.edges]
+    gets = [range(*edges) for edges in after.filterbank.edges]
+    for band, source in enumerate(source_bands(had, gets)):
+        encoder, decoder = before.encoders[source], before.decoders[source]
+        new_encoder, new_decoder = after.encoders[band], after.decoders[band]
+        bins = source_bins(had[source], gets[band])
         groups = source_groups(encoder.groups, new_encoder.groups, bins)
         # as SpectralEncoder.features orders them: shapes, log gains, levels of single bins
         coded = bins + [decoder.bins + group for group in groups]
@@ -110,7 +151,7 @@ def move(old: BSCodec, new: BSCodec) -> None:
                 "project.bias": (0, written),
             },
         )
-    after.quantizer.load_state_dict(before.quantizer.state_dict())
+        move_codes(before.quantizer.layers[source], after.quantizer.layers[band])
 
 
 def move_bands(args: argparse.Namespace) -> None:

@@ -82,12 +82,21 @@ class MultiResolutionSpectralLoss(nn.Module):
     mean over resolutions (Yamamoto et al., ICASSP 2020; mel term as in HiFi-GAN).  The
     waveforms' own r(x, x^) is added: it makes low bands keep the phase.
 
+    Where one partial is all there is, those terms are over bins that are nearly all silent, and
+    silence is cheaper than a tone with a little noise around it: tones sink.  With ``peak_weight``
+
+        p sum_k v_k |ln S_k - ln S^_k|,  v_k = S_k / sum_j S_j in every frame
+
+    is added for each resolution: a log distance that counts bins by their magnitude, which a
+    partial that sinks cannot escape.
+
     Args:
         fs: sampling rate in Hz.
         fft_sizes: STFT sizes in samples; hop is a quarter.
         mel_ratio: STFT size over number of mel bands.
         mel_weight: w.
         waveform_weight: of r(x, x^).
+        peak_weight: p.
     """
 
     def __init__(
@@ -97,11 +106,13 @@ class MultiResolutionSpectralLoss(nn.Module):
         mel_ratio: int = 16,
         mel_weight: float = 1.0,
         waveform_weight: float = 1.0,
+        peak_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.fft_sizes = tuple(fft_sizes)
         self.mel_weight = mel_weight
         self.waveform_weight = waveform_weight
+        self.peak_weight = peak_weight
         for size in self.fft_sizes:
             mel = melscale_fbanks(size // 2 + 1, 0.0, fs / 2, size // mel_ratio, fs)
             self.register_buffer(f"mel_{size}", mel, persistent=False)
@@ -118,7 +129,11 @@ class MultiResolutionSpectralLoss(nn.Module):
         loss = audio.new_zeros(())
         for size in self.fft_sizes:
             s_hat, s = self._magnitude(x_hat, size), self._magnitude(x, size)
-            loss = loss + F.l1_loss(s_hat.log(), s.log()) + relative_distance(s_hat, s)
+            log_difference = (s_hat.log() - s.log()).abs()
+            loss = loss + log_difference.mean() + relative_distance(s_hat, s)
+            if self.peak_weight:
+                share = s / s.sum(-1, keepdim=True)
+                loss = loss + self.peak_weight * (share * log_difference).sum(-1).mean()
             mel, floor = getattr(self, f"mel_{size}"), POWER_FLOOR**0.5
             m_hat, m = (s_hat @ mel).clamp(min=floor), (s @ mel).clamp(min=floor)
             mel_loss = F.l1_loss(m_hat.log(), m.log()) + relative_distance(m_hat, m) / 2

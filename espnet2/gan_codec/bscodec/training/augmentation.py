@@ -22,6 +22,7 @@ TAPS = 32  # of the interpolation
 PEAK = 0.99  # what a change of level may reach
 EDGE = 100.0  # Hz from a low-pass's pass band to its stop band
 PARTIALS = 4  # of a tone, at most
+ROUND = 50.0  # Hz
 
 Range = tuple[float, float]
 
@@ -37,6 +38,8 @@ class AugmentConfig:
         tone_chance: of synthetic tones in place of the recording.
         tone, tone_level: frequency in Hz, uniform in its logarithm, and level in dB.
         pure_chance: of a tone: that it has no partials but its lowest.
+        round_chance: of a tone: that it begins at a multiple of 50 Hz, as those of devices do.
+            Its phase may be the same in every frame then, which is rare for others.
         mix_chance, mix_snr: dB that another item of the batch lies below.
         low_pass_chance, low_pass: edge in Hz, uniform in its logarithm.
         fade_chance, fade: dB that the level falls or rises by.
@@ -50,6 +53,7 @@ class AugmentConfig:
     tone: Range = (80.0, 8000.0)
     tone_level: Range = (-50.0, -12.0)
     pure_chance: float = 0.0
+    round_chance: float = 0.0
     mix_chance: float = 0.3
     mix_snr: Range = (0.0, 20.0)
     low_pass_chance: float = 0.12
@@ -187,6 +191,9 @@ def draw_tones(draw: _Draw, config: AugmentConfig, fs: int) -> torch.Tensor:
     """Beeps and chirps, (B, length): partials that glide, gated on and off."""
     time = torch.arange(config.length, device=draw.like.device) / fs
     start, glide = draw.log_uniform(config.tone), draw.uniform((-1.0, 1.0))
+    if config.round_chance:
+        rounded = (start / ROUND).round().clamp(min=1) * ROUND
+        start = torch.where(draw.bernoulli(config.round_chance), rounded, start)
     glide = glide * draw.bernoulli(0.5)  # octaves a second
     # the phase of start * 2^(glide * t), in cycles
     rate = glide * math.log(2)
