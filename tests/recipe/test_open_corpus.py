@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import augment
+import balance_domains
 import corpus_audio
 import corpus_download
 import corpus_sets
@@ -30,6 +31,8 @@ def test_download_asks_only_for_what_is_missing(tmp_path, monkeypatch):
     debs = tmp_path / "debs"
     debs.mkdir()
     (debs / "one_1_all.deb").touch()
+    (debs / ".part").mkdir()
+    (debs / ".part/three_1_all.deb").touch()  # of a run that was cut off
     corpus_download.download(["one", "two"], debs)
     corpus_download.download(["one", "two"], debs)
     assert (tmp_path / "log").read_text() == "download two\n"
@@ -232,6 +235,30 @@ def test_choice_respects_the_seconds_of_a_domain(made, tmp_path):
         assert 0 < seconds <= 12.1
 
 
+def test_repeated_utterances_give_each_domain_its_share(tmp_path, capsys):
+    lengths = {"speech": 300, "sound": 40, "music": 200}
+    rows = [
+        corpus_sets.Utterance(f"{d}-{i}", f"/{d}/{i}.flac", 24000, d, "s", "CC0")
+        for d, count in lengths.items()
+        for i in range(count)
+    ]
+    corpus_sets.write_set(tmp_path / "one", rows[::2])
+    corpus_sets.write_set(tmp_path / "two", rows)
+    argv = ["--shares", "0.4", "0.3", "0.3", *(str(tmp_path / n) for n in ("one", "two", "out"))]
+    assert balance_domains.main(argv) == 0
+    assert "%" in capsys.readouterr().out
+    listed = corpus_sets.read_set(tmp_path / "out")
+    assert len({u.utt for u in listed}) == len(listed)
+    shares = balance_domains.count_hours(listed)
+    for domain, share in (("speech", 0.4), ("sound", 0.3), ("music", 0.3)):
+        assert shares[domain] / sum(shares.values()) == pytest.approx(share, abs=0.02)
+    assert {u.path for u in listed} == {u.path for u in rows}  # all are there
+    assert sum(u.domain == "speech" for u in listed) == 300  # and no more often than need be
+    first = {u.utt for u in listed}
+    assert balance_domains.main([*argv, "--seed", "1"]) == 0
+    assert {u.utt for u in corpus_sets.read_set(tmp_path / "out")} != first
+
+
 def test_segment_that_cannot_be_made_is_counted(made, tmp_path, capsys):
     clips = corpus_sets.read_clips(made / "data/train/clips.tsv")
     corpus_sets.write_clips(
@@ -262,6 +289,8 @@ def test_summary_counts_hours_and_skips(made, tmp_path, capsys):
         (lambda d: format_audio.main([f"{d}/no.tsv", f"{d}/s"]), "no such list of clips"),
         (lambda d: format_audio.main(["x", "y", "--min_seconds", "9"]), "--max_seconds"),
         (lambda d: format_audio.main(["x", "y", "--join_seconds", "4", "5"]), "--join_seconds"),
+        (lambda d: balance_domains.main([f"{d}/none", f"{d}/s"]), "run format_audio.py first"),
+        (lambda d: balance_domains.main(["x", "y", "--shares", "0", "0", "0"]), "--shares"),
         (lambda d: augment.main([f"{d}/none", f"{d}/s"]), "run format_audio.py first"),
         (lambda d: augment.main([str(d), str(d)]), "another folder"),
         (lambda d: summarise_corpus.main(["--dump", str(d)]), "no formatted sets"),

@@ -52,7 +52,7 @@ def fetch(command: list[str], package: str, debs: Path) -> None:
         command, cwd=part, stderr=subprocess.PIPE, text=True, errors="replace", check=False
     )
     if done.returncode == 0:
-        for file in part.iterdir():
+        for file, _ in find_archives(part, package):  # others may be half of what was cut off
             os.replace(file, debs / file.name)
     if not find_archives(debs, package):
         marks = ("E:", "npm error", "npm ERR!")
