@@ -162,6 +162,13 @@ def check_clip(clip: Clip, pool: Path) -> list[tuple[str, str]]:
     return problems
 
 
+def tell_hours(clips: list[Clip]) -> str:
+    """The hours of clips, and of each domain that they are from."""
+    hours = {d: sum(c.seconds for c in clips if c.domain == d) / 3600 for d in DOMAINS}
+    parts = ", ".join(f"{domain} {count:.2f}" for domain, count in hours.items() if count)
+    return f"{sum(hours.values()):.2f} h" + (f" ({parts})" if parts else "")
+
+
 def list_clips(args: argparse.Namespace, files: list[dict], tests: list[dict]) -> None:
     """Check every file and write the lists; print counts, skips included."""
     sets, skipped = plan_clips(files, tests, args.pool, args.voices_share, args.seed)
@@ -172,8 +179,7 @@ def list_clips(args: argparse.Namespace, files: list[dict], tests: list[dict]) -
         good = [clip for clip, why in zip(clips, problems, strict=True) if not why]
         skipped += [pair for why in problems for pair in why]
         checked[name] = good
-        hours = sum(clip.seconds for clip in good) / 3600
-        print(f"{name}: {len(good)} clips, {hours:.2f} h, {len(clips) - len(good)} skipped")
+        print(f"{name}: {len(good)} clips, {tell_hours(good)}, {len(clips) - len(good)} skipped")
     write_table(args.data / "skipped.tsv", ("path", "reason"), skipped)
     for reason, count in Counter(why.split(":")[0] for _, why in skipped).most_common():
         print(f"skipped {count}: {reason}")
