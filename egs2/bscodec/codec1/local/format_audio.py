@@ -96,13 +96,19 @@ def join(
 
 
 def plan(
-    clips: list[Clip], min_seconds: float, max_seconds: float, least_seconds: float, seed: int
+    clips: list[Clip],
+    join_seconds: tuple[float, float],
+    max_seconds: float,
+    least_seconds: float,
+    seed: int,
 ) -> tuple[list[Segment], list[Clip]]:
     """Decide on all segments of a set.
 
     Args:
         clips: what there is.
-        min_seconds, max_seconds: the usual range of a segment, in seconds.
+        join_seconds: the usual range of a segment that is joined, in seconds; clips that are
+            shorter than its lower end are joined.
+        max_seconds: the longest segment that is cut, in seconds.
         least_seconds: no segment is shorter, in seconds.
         seed: of the order in which short clips are joined.
 
@@ -112,13 +118,13 @@ def plan(
     segments, too_short = [], []
     groups = defaultdict(list)
     for clip in clips:
-        if clip.seconds >= min_seconds:
+        if clip.seconds >= join_seconds[0]:
             segments += [make_segment([part]) for part in cut(clip, max_seconds)]
         else:
             groups[clip.domain, clip.source, clip.licence].append(clip)
     for key in sorted(groups):
         rng = random.Random(f"{seed} {key}")
-        segments += join(groups[key], min_seconds, max_seconds, rng)
+        segments += join(groups[key], *join_seconds, rng)
     segments, short = split(segments, least_seconds)
     # Effects that their source cannot fill a segment with are joined within their package; two
     # voices are never joined.
@@ -129,7 +135,7 @@ def plan(
             group = clip.source if clip.domain == "speech" else package
             groups[clip.domain, group].append(clip)
     for key in sorted(groups):
-        rest = join(groups[key], min_seconds, max_seconds, random.Random(f"{seed} {key}"))
+        rest = join(groups[key], *join_seconds, random.Random(f"{seed} {key}"))
         rest, short = split(rest, least_seconds)
         segments += rest
         too_short += [clip for segment in short for clip in segment.clips]
@@ -215,17 +221,23 @@ def produce(segment: Segment, pool: Path, audio: Path) -> Utterance | str:
 
 def format_set(args: argparse.Namespace) -> None:
     """Plan, make and list a set; print what became of the clips."""
+    join_seconds = tuple(args.join_seconds or (args.min_seconds, args.max_seconds))
     if not 0 < args.least_seconds <= args.min_seconds <= args.max_seconds / 2:
         raise CorpusError(
             "--least_seconds <= --min_seconds <= half of --max_seconds is expected, got "
             f"{args.least_seconds}, {args.min_seconds}, {args.max_seconds}"
+        )
+    if not args.least_seconds <= join_seconds[0] <= join_seconds[1] / 2:
+        raise CorpusError(
+            "--join_seconds: --least_seconds <= the first <= half of the second is expected, got "
+            f"{args.least_seconds}, {join_seconds[0]}, {join_seconds[1]}"
         )
     clips = read_clips(args.clips)
     if args.as_is:
         segments, too_short = [make_segment([clip]) for clip in clips], []
     else:
         segments, too_short = plan(
-            clips, args.min_seconds, args.max_seconds, args.least_seconds, args.seed
+            clips, join_seconds, args.max_seconds, args.least_seconds, args.seed
         )
     if args.domain_seconds:
         segments = choose(segments, args.domain_seconds, args.seed)
@@ -261,6 +273,13 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--as_is", action="store_true", help="one segment a clip, of any length")
     parser.add_argument("--min_seconds", type=float, default=4.0)
     parser.add_argument("--max_seconds", type=float, default=10.0)
+    parser.add_argument(
+        "--join_seconds",
+        type=float,
+        nargs=2,
+        metavar=("MIN", "MAX"),
+        help="join clips shorter than MIN to segments of MIN to MAX; default: as above",
+    )
     parser.add_argument(
         "--least_seconds", type=float, default=2.0, help="drop what stays shorter than this"
     )

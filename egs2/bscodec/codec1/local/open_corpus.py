@@ -3,10 +3,11 @@
 
     open_corpus.py --download --debs downloads/debs --pool downloads/pool --data data
 
-Three steps, each of which takes up where it was cut off: download the packages with apt (only
-with --download), unpack them with dpkg, and read every file once to write one list
-of clips a set: data/{train,valid,test_speech,test_sound,test_music}/clips.tsv. What cannot be
-used is listed with its reason in data/skipped.tsv.
+With --more, 69 packages more of training and validation data. Three steps, each of which takes
+up where it was cut off: download the packages (only with --download), unpack them, and read every
+file once to write one list of clips a set:
+data/{train,valid,test_speech,test_sound,test_music}/clips.tsv. What cannot be used is listed with
+its reason in data/skipped.tsv.
 """
 
 from __future__ import annotations
@@ -14,18 +15,14 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
-import os
 import random
-import shutil
-import struct
-import subprocess
 import sys
-import zipfile
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from corpus_audio import read_native
+from corpus_download import download, lacks_client
 from corpus_sets import (
     DOMAINS,
     Clip,
@@ -36,24 +33,25 @@ from corpus_sets import (
     write_clips,
     write_table,
 )
+from corpus_unpack import unpack
 
 MANIFEST = Path(__file__).parent / "open_corpus"  # files.tsv.gz, test_clips.tsv
-PK3 = "usr/share/games/ufoai/base/0snd.pk3"
 LEFT_OUT = {"tux_ca": "left out: narrow-band"}
 VOICES = "hw_"  # the Hedgewars voices: many sound pitch-shifted
 STEMMED = "fretsonfire-songs-"  # packages whose songs come as song.ogg + guitar.ogg
-WITHOUT = "--corpus clips of run.sh needs no download"
 TOLERANCE = 0.1  # seconds a file may be shorter than the manifest says
 
 Tables = tuple[list[dict], list[dict]]  # of all files, and of the test clips
 
 
-def read_manifest(folder: Path) -> Tables:
-    """The tables of all files and of the test clips."""
+def read_manifest(folder: Path, more: bool = False) -> Tables:
+    """The tables of all files, with ``more`` also those of further packages, and of the tests."""
     columns = ("path", "domain", "source", "licence")
-    with gzip.open(folder / "files.tsv.gz", "rt", encoding="utf-8") as file:
-        needed = (*columns, "package", "split", "dur")
-        files = read_table(file, "files.tsv.gz", needed, csv.QUOTE_NONE)
+    files = []
+    for name in ("files.tsv.gz", "files_more.tsv.gz")[: 1 + more]:
+        with gzip.open(folder / name, "rt", encoding="utf-8") as file:
+            needed = (*columns, "package", "split", "dur")
+            files += read_table(file, name, needed, csv.QUOTE_NONE)
     with (folder / "test_clips.tsv").open(encoding="utf-8") as file:
         needed = (*columns, "start", "dur")
         tests = read_table(file, "test_clips.tsv", needed, csv.QUOTE_NONE)
@@ -75,103 +73,6 @@ def take_packages(files: list[dict], tests: list[dict], packages: list[str] | No
         [row for row in files if row["package"] in wanted],
         [row for row in tests if row["path"].partition("/")[0] in wanted],
     )
-
-
-def download(packages: list[str], debs: Path) -> None:
-    """Fetch the packages that are not there yet with ``apt-get download``.
-
-    Raises:
-        CorpusError: there is no apt-get, or it could not fetch all of them, and why.
-    """
-    missing = [name for name in packages if find_deb(debs, name) is None]
-    if not missing:
-        return
-    if shutil.which("apt-get") is None:
-        raise CorpusError(f"apt-get: not found; the packages are Debian's; {WITHOUT}")
-    part = debs / ".part"  # apt-get writes under the final name from the first byte on
-    part.mkdir(parents=True, exist_ok=True)
-    # Its progress goes to the terminal, its complaints into our one line.
-    done = subprocess.run(
-        ["apt-get", "download", *missing],
-        cwd=part, stderr=subprocess.PIPE, text=True, errors="replace", check=False,
-    )  # fmt: skip
-    if done.returncode == 0:
-        for deb in part.glob("*.deb"):
-            os.replace(deb, debs / deb.name)
-    missing = [name for name in missing if find_deb(debs, name) is None]
-    if missing:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("E:")]
-        why = f" ({errors[0]})" if errors else ""
-        raise CorpusError(
-            f"apt-get download: could not fetch {' '.join(missing)}{why}; "
-            f"`apt-get update` as root brings new package lists; {WITHOUT}"
-        )
-
-
-def find_deb(debs: Path, package: str) -> Path | None:
-    """The newest downloaded file of a package, or ``None``."""
-    found = sorted(debs.glob(f"{package}_*.deb"), key=lambda path: path.stat().st_mtime)
-    return found[-1] if found else None
-
-
-def unpack(package: str, debs: Path, pool: Path) -> None:
-    """Unpack one package to ``pool/package``, whole or not at all."""
-    folder, part = pool / package, pool / f".{package}.part"
-    if folder.is_dir():
-        return
-    deb = find_deb(debs, package)
-    if deb is None:
-        raise CorpusError(f"{debs}/{package}_*.deb: no such file; add --download to fetch it")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    done = subprocess.run(["dpkg", "-x", deb, part], capture_output=True, text=True, check=False)
-    if done.returncode:
-        why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise CorpusError(f"{deb}: dpkg cannot unpack it: {why}")
-    unpack_containers(part)
-    os.replace(part, folder)
-
-
-def unpack_containers(folder: Path) -> None:
-    """Open the two containers that packages hide their sounds in, where there are any."""
-    if (folder / PK3).is_file():
-        try:
-            with zipfile.ZipFile(folder / PK3) as archive:
-                archive.extractall(folder / "pk3")
-        except zipfile.BadZipFile as error:
-            raise CorpusError(f"{folder / PK3}: {error}") from None
-    for cat in folder.rglob("opensfx.cat"):
-        unpack_cat(cat, folder / "wav")
-
-
-def unpack_cat(cat: Path, folder: Path) -> int:
-    """Write the entries of an OpenTTD sound container as ``00.wav``, ``01.wav``, ...
-
-    The file opens with pairs of little-endian uint32 (offset with a flag in bit 31, length); the
-    first offset gives the number of pairs. An entry is one byte of name length, the name, and a
-    RIFF WAVE.
-
-    Returns:
-        The number of files written.
-    """
-    data = cat.read_bytes()
-    if len(data) < 8:
-        raise CorpusError(f"{cat}: too short for a sound container")
-    count = (struct.unpack_from("<I", data)[0] & 0x7FFFFFFF) // 8
-    if not 0 < count * 8 <= len(data):
-        raise CorpusError(f"{cat}: its table of entries is damaged")
-    folder.mkdir(parents=True, exist_ok=True)
-    written = 0
-    for index in range(count):
-        offset, _ = struct.unpack_from("<II", data, index * 8)
-        offset &= 0x7FFFFFFF
-        riff = offset + 1 + data[offset] if offset < len(data) else offset
-        if data[riff : riff + 4] != b"RIFF" or riff + 8 > len(data):
-            continue  # the listing step will report it missing
-        size = 8 + struct.unpack_from("<I", data, riff + 4)[0]
-        (folder / f"{index:02d}.wav").write_bytes(data[riff : riff + size])
-        written += 1
-    return written
 
 
 def plan_clips(files: list[dict], tests: list[dict], pool: Path, voices: float, seed: int):
@@ -261,6 +162,13 @@ def check_clip(clip: Clip, pool: Path) -> list[tuple[str, str]]:
     return problems
 
 
+def tell_hours(clips: list[Clip]) -> str:
+    """The hours of clips, and of each domain that they are from."""
+    hours = {d: sum(c.seconds for c in clips if c.domain == d) / 3600 for d in DOMAINS}
+    parts = ", ".join(f"{domain} {count:.2f}" for domain, count in hours.items() if count)
+    return f"{sum(hours.values()):.2f} h" + (f" ({parts})" if parts else "")
+
+
 def list_clips(args: argparse.Namespace, files: list[dict], tests: list[dict]) -> None:
     """Check every file and write the lists; print counts, skips included."""
     sets, skipped = plan_clips(files, tests, args.pool, args.voices_share, args.seed)
@@ -271,8 +179,7 @@ def list_clips(args: argparse.Namespace, files: list[dict], tests: list[dict]) -
         good = [clip for clip, why in zip(clips, problems, strict=True) if not why]
         skipped += [pair for why in problems for pair in why]
         checked[name] = good
-        hours = sum(clip.seconds for clip in good) / 3600
-        print(f"{name}: {len(good)} clips, {hours:.2f} h, {len(clips) - len(good)} skipped")
+        print(f"{name}: {len(good)} clips, {tell_hours(good)}, {len(clips) - len(good)} skipped")
     write_table(args.data / "skipped.tsv", ("path", "reason"), skipped)
     for reason, count in Counter(why.split(":")[0] for _, why in skipped).most_common():
         print(f"skipped {count}: {reason}")
@@ -288,6 +195,7 @@ def get_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--download", action="store_true", help="fetch what --debs lacks")
+    parser.add_argument("--more", action="store_true", help="69 packages more, 5 GB")
     parser.add_argument("--packages", nargs="+", metavar="NAME", help="only these; default: all")
     parser.add_argument("--debs", type=Path, default=Path("downloads/debs"))
     parser.add_argument("--pool", type=Path, default=Path("downloads/pool"))
@@ -305,12 +213,18 @@ def prepare(args: argparse.Namespace) -> None:
     """With --download, download, unpack and list."""
     if not 0.0 <= args.voices_share < 1.0:
         raise CorpusError(f"--voices_share {args.voices_share}: expected 0 <= share < 1")
-    files, tests = take_packages(*read_manifest(args.manifest), args.packages)
+    files, tests = take_packages(*read_manifest(args.manifest, args.more), args.packages)
     packages = sorted({row["package"] for row in files})
     if args.download:
+        for package in [name for name in packages if lacks_client(name, args.debs)]:
+            print(f"{package}: left out, as there is no npm to fetch it with", file=sys.stderr)
+            packages.remove(package)
         download(packages, args.debs)
+    listed = defaultdict(set)
+    for row in files:
+        listed[row["package"]].add(row["path"])
     for package in packages:
-        unpack(package, args.debs, args.pool)
+        unpack(package, args.debs, args.pool, listed[package])
     list_clips(args, files, tests)
 
 
