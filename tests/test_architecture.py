@@ -35,6 +35,7 @@ ENTRIES = {
     BSCODEC,
     f"{BSCODEC}.plugin",
     f"{BSCODEC}.hub.espnet_task",
+    f"{BSCODEC}.hub.model_zoo",
     f"{BSCODEC}.training.trainer",
     "espnet2.bin.bscodec",
     "espnet2.bin.gan_codec_score",

@@ -167,6 +167,14 @@ def test_three_forms_of_the_default_model_agree_sample_for_sample(data):
     np.testing.assert_array_equal(resynthesized.numpy(), expected.reshape(-1))
 
 
+def test_stock_inference_takes_our_tags(data):
+    (data / "one.scp").write_text(f"utt2 {data / 'utt2.wav'}\n")
+    stock("gan_codec_inference", "--model_tag", "bscodec-mini", "--output_dir", "tagged",
+          "--data_path_and_name_and_type", "one.scp,audio,sound", cwd=data)  # fmt: skip
+    audio, rate = soundfile.read(data / "tagged" / "wav" / "utt2.wav")
+    assert rate == RATE and len(audio) == -(-LENGTHS[2] // 400) * 400
+
+
 def test_a_wrong_checkpoint_is_refused_by_stock_loading(data, experiment):
     from espnet2.bin.gan_codec_inference import AudioCoding
 

@@ -117,6 +117,32 @@ def test_faulty_loading_is_said_and_leaves_the_rest(site):
     assert "safe loading of checkpoints is not available: OSError: no" in run.stderr
 
 
+ZOO = """\
+from espnet_model_zoo.downloader import ModelDownloader
+zoo = ModelDownloader()
+"""
+
+
+def test_the_model_zoo_asks_us_only_where_a_codec_is_wanted(site):
+    folder = site.espnet / "espnet_model_zoo"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "downloader.py").write_text(
+        "class ModelDownloader:\n"
+        "    def download_and_unpack(self, name=None, version=-1):\n"
+        "        return f'zoo {name} {version}'\n"
+    )
+    hub = site.ours / "espnet2/gan_codec/bscodec/hub"
+    (hub / "model_zoo.py").write_text("def find_or(usual, tag): return f'ours, not {usual()}'")
+    ask = "print(zoo.download_and_unpack('a/b', 3))\nimport espnet2.tasks.gan_codec\n"
+    ask += "print(zoo.download_and_unpack('a/b', 3), zoo.download_and_unpack(), sep='\\n')"
+    assert lines(site.run(ZOO + ask)) == ["zoo a/b 3", "ours, not zoo a/b 3", "zoo None -1"]
+    (hub / "model_zoo.py").write_text("raise OSError('no')")
+    run = site.run(ZOO + ask)
+    assert run.stdout.splitlines() == ["zoo a/b 3", "zoo a/b 3", "zoo None -1"]
+    assert "finding BSCodec models by their tags is not available: OSError: no" in run.stderr
+
+
 def test_a_hook_of_the_same_kind_is_no_trouble(site):
     code = """\
 class Other:

@@ -9,7 +9,8 @@ below (from a copy of this file that the build lays beside it as ``espnet_bscode
   adds our row, puts our trainer, which extends the stock one, in its place, and makes the loading
   of models safe.
   It also keeps g2p_en, which some of ESPnet's tasks import for text-to-speech, from downloading
-  data while a codec is worked with: see `load_g2p`.
+  data while a codec is worked with (`load_g2p`), and lets ESPnet's model zoo find our models by
+  all the names that we have for them (`load_zoo`).
 * `_Overlay`, last in ``sys.meta_path``, is asked only for modules that nobody else has. It finds
   our files where they do not lie inside ESPnet's own folder: an editable install of ours, or of
   ESPnet. Being last, it cannot shadow an ESPnet file.
@@ -31,6 +32,7 @@ TASK = "espnet2.tasks.gan_codec"
 TRAINER = "espnet2.train.gan_trainer"
 PACKAGE = "espnet2.gan_codec.bscodec"
 G2P = "g2p_en.g2p"
+ZOO = "espnet_model_zoo.downloader"
 NAME, ALIAS = "bscodec", "espnet_bscodec"
 
 
@@ -114,6 +116,29 @@ def load_g2p(execute, module) -> None:
         module.G2p.__init__ = make_with_data
 
 
+def load_zoo(execute, module) -> None:
+    """Run ``module``, the model zoo's, and have its downloader ask us where a codec is wanted."""
+    execute(module)
+    stock = module.ModelDownloader.download_and_unpack
+
+    def download_and_unpack(self, name=None, *args, **kwargs):
+        def usual():
+            return stock(self, name, *args, **kwargs)
+
+        if TASK not in sys.modules or not isinstance(name, str):
+            return usual()
+        from importlib import import_module
+
+        try:
+            ours = import_module(PACKAGE + ".hub.model_zoo").find_or
+        except Exception as error:
+            _unavailable("finding BSCodec models by their tags", error)
+            return usual()
+        return ours(usual, name)
+
+    module.ModelDownloader.download_and_unpack = download_and_unpack
+
+
 def _say(line: str) -> None:
     # A named logger prints the bare line on stderr when the program has set up no logging;
     # logging.warning() would call basicConfig() and so undo ESPnet's own --log_level later.
@@ -123,9 +148,9 @@ def _say(line: str) -> None:
 
 
 class _TaskHook:
-    """Finds `TASK`, and `G2P` where a codec is worked with, by asking all other finders.
+    """Finds `TASK`, `ZOO`, and `G2P` where a codec is worked with, by asking all other finders.
 
-    The one is registered once it has run, the other is run by `load_g2p`.
+    The first is registered once it has run, the others are run by `load_zoo` and `load_g2p`.
     """
 
     def __init__(self, root: str):
@@ -137,6 +162,8 @@ class _TaskHook:
     def find_spec(self, fullname, path=None, target=None):
         if fullname == TASK:
             run = self._run_task
+        elif fullname == ZOO:
+            run = load_zoo
         elif fullname == G2P and (TASK in sys.modules or PACKAGE in sys.modules):
             run = load_g2p
         else:

@@ -120,7 +120,9 @@ def build_from_file(
         if model_file is None:
             raise ModelError("neither a config nor a model file is given")
         config_file = Path(model_file).with_name("config.yaml")
-    args = argparse.Namespace(**read_yaml(Path(config_file)))
+    # a packaged config has our own keys only
+    defaults = cls.get_parser().parse_args(["--output_dir", ""])
+    args = argparse.Namespace(**{**vars(defaults), **read_yaml(Path(config_file))})
     ours = getattr(args, "codec", None) in CODEC_NAMES
     if ours and model_file is not None:
         args.codec_conf = coding_conf(Path(config_file))

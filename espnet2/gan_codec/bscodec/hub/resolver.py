@@ -8,6 +8,7 @@ published model, or a Hugging Face repository (``owner/name[/model][@revision]``
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from espnet2.gan_codec.bscodec.hub.config_file import read_yaml
 from espnet2.gan_codec.bscodec.hub.error import ModelError
@@ -40,6 +41,27 @@ class ModelFiles:
     checkpoint: Path
 
 
+class HubName(NamedTuple):
+    """``owner/name[/model][@revision]``."""
+
+    repository: str
+    model: str | None
+    revision: str | None
+
+
+def parse_hub_name(name: str) -> HubName | None:
+    """Take a hub name apart; None: it is none."""
+    match = _HUB_NAME.fullmatch(name)
+    if match is None or Path(name).suffix in CHECKPOINT_SUFFIXES:
+        return None
+    return HubName(match["repo"], match["model"], match["revision"])
+
+
+def is_own_tag(name: str) -> bool:
+    """Whether ``name`` is a packaged or published model's tag."""
+    return name in packaged_models() or name in PUBLISHED_MODELS
+
+
 def packaged_models() -> list[str]:
     """Tags of the models that come with the package."""
     return sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CONFIG}"))
@@ -66,10 +88,10 @@ def find_model(name: str) -> ModelFiles:
             return _from_hub(PUBLISHED_REPOSITORY, name, None)
         except ModelError as error:
             raise ModelError(f"{name}: there is no {released} here, and {error}") from error
-    match = _HUB_NAME.fullmatch(name)
-    if match and path.suffix not in CHECKPOINT_SUFFIXES:
+    hub_name = parse_hub_name(name)
+    if hub_name is not None:
         try:
-            return _from_hub(match["repo"], match["model"], match["revision"])
+            return _from_hub(*hub_name)
         except HubError as error:
             raise ModelError(f"{name}: there is no such folder here, and {error}") from error
     known = ", ".join([*packaged_models(), *PUBLISHED_MODELS])
