@@ -37,9 +37,17 @@ def nearest_codes(
         for first in range(0, len(codebook), CODE_BLOCK):
             last = first + CODE_BLOCK
             scores = torch.addmm(-half_norms[first:last], block, codebook[first:last].t())
-            score, where = scores.max(dim=1)
+            score, where = _row_maxima(scores)
             better = score > best
             best = torch.where(better, score, best)
             index = torch.where(better, where + first, index)
         indices[start : start + size] = index
     return indices
+
+
+def _row_maxima(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The largest of each row (n, K) and its place, the first of equals: (n,) each."""
+    if scores.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return scores.max(dim=1)
+    where = torch.from_numpy(scores.numpy().argmax(1))  # half of torch's time
+    return scores.gather(1, where[:, None]).squeeze(1), where
