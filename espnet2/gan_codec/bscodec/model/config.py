@@ -32,6 +32,7 @@ _LAYERS = (
 DISCRIMINATORS = ("msmpmb_discriminator_params", "msstft_discriminator_params")
 
 
+MAX_NAMED = 8  # of unknown keys
 _REPR = reprlib.Repr()  # of values in messages: shortened
 _REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = 16
 _REPR.maxstring = _REPR.maxother = 80
@@ -76,11 +77,12 @@ def _mapping(key: str, value: Any) -> None:
 
 def check_keys(key: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
     """Raise :class:`ConfigError` if ``given`` holds a key that is not in ``known``."""
-    unknown = sorted(set(given) - set(known))
+    unknown = sorted(_REPR.repr(name) for name in set(given) - set(known))
     if unknown:
         where = f"codec_conf.{key}" if key else "codec_conf"
+        more = f" and {len(unknown) - MAX_NAMED} more" if len(unknown) > MAX_NAMED else ""
         raise ConfigError(
-            f"{where}: unknown key {', '.join(map(repr, unknown))}; "
+            f"{where}: unknown key {', '.join(unknown[:MAX_NAMED])}{more}; "
             f"known keys are {', '.join(sorted(known))}"
         )
 
