@@ -71,6 +71,9 @@ TEST = [
     *TRAIN,
 ]
 
+# Its wheels are for Linux on x86-64; 2.3 has the one for Python 3.10, 3.x those for 3.11 to 3.13.
+FUZZ = ["atheris>=2.3"]
+
 # The plug-in's top-level name, and the code that starts it: see startup_files.
 PLUGIN_SOURCE = HERE / "espnet2" / "gan_codec" / "bscodec" / "plugin.py"
 PLUGIN_MODULE = "espnet_bscodec_plugin"
@@ -161,7 +164,13 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",  # torch 2.11 begins there; where it ends ESPnet and torch say
     install_requires=REQUIREMENTS,
-    extras_require={"train": TRAIN, "demo": DEMO, "score": SCORE, "test": TEST},
+    extras_require={
+        "train": TRAIN,
+        "demo": DEMO,
+        "score": SCORE,
+        "test": TEST,
+        "fuzz": FUZZ,
+    },
     packages=own_packages(),
     py_modules=own_modules(),
     package_data={
