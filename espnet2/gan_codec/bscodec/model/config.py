@@ -23,6 +23,7 @@ FINAL_ACTIVATIONS = (None, "Tanh", "Sigmoid", "Hardtanh", "Softsign", "Identity"
 # Far above what any model has, and low enough to build layer by layer without memory.
 MAX_SIZE = 1 << 20
 MAX_LAYERS = 256
+MAX_BLOCKS = 512  # of all bands together; to make one takes 10 ms
 _LAYERS = (
     "encdec_n_residual_layers",
     "encdec_lstm",
@@ -231,6 +232,8 @@ class GeneratorConfig:
         require(fits, prefix + "network", expected, self.network)
         require(self.encdec_channels == 1, prefix + "encdec_channels", "1", self.encdec_channels)
         self._check_seanet(prefix)
+        blocks = self.num_blocks
+        require(blocks <= MAX_BLOCKS, prefix + "bands", f"at most {MAX_BLOCKS} blocks", blocks)
         _number(prefix + "quantize_dead_code_threshold", self.quantize_dead_code_threshold)
         rate = self.quantize_follow_rate
         _number(prefix + "quantize_follow_rate", rate)
@@ -289,6 +292,12 @@ class GeneratorConfig:
         """Codes in the codebook of each stream, lowest band or first stage first."""
         sizes = self.quantize_codebook_size
         return list(sizes) if isinstance(sizes, tuple) else [sizes] * len(self.streams)
+
+    @property
+    def num_blocks(self) -> int:
+        """Residual blocks and LSTM layers of the encoders of all bands together."""
+        seanet = len(self.encdec_ratios) * self.encdec_n_residual_layers + self.encdec_lstm
+        return len(self.bands) * (self.spectral_blocks if self.network == "spectral" else seanet)
 
     @property
     def hop_length(self) -> int:
