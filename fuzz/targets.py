@@ -14,7 +14,11 @@ from espnet2.gan_codec.bscodec.hub.checkpoint import build_model, load_generator
 from espnet2.gan_codec.bscodec.hub.config_file import coding_conf
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.weights import fingerprint, read_weights
-from espnet2.gan_codec.bscodec.model.config import ConfigError, GeneratorConfig, positive_int
+from espnet2.gan_codec.bscodec.model.config import (
+    ConfigError,
+    GeneratorConfig,
+    check_sampling_rate,
+)
 from espnet2.gan_codec.bscodec.tokens.metadata import TokensError
 from espnet2.gan_codec.bscodec.tokens.reader import read_tokens
 from espnet2.gan_codec.bscodec.tokens.shards import data_path, read_index
@@ -101,7 +105,7 @@ def _config(data: bytes, folder: Path) -> None:
     _write(path, data)
     conf = coding_conf(path)
     sampling_rate = conf.get("sampling_rate", 24000)
-    positive_int("sampling_rate", sampling_rate)
+    check_sampling_rate(sampling_rate)
     config = GeneratorConfig.from_dict(conf.get("generator_params", {}), sampling_rate)
     assert config.hop_length > 0 and len(config.codebook_sizes) == len(config.streams)
 

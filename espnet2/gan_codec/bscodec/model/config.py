@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import reprlib
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,8 +57,9 @@ def positive_int(key: str, value: Any) -> None:
 
 
 def is_number(value: Any) -> bool:
-    """Whether ``value`` is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether ``value`` is a finite number, and no integer beyond all floats."""
+    is_real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_real and abs(value) <= sys.float_info.max
 
 
 def _number(key: str, value: Any) -> None:
@@ -86,6 +88,12 @@ def check_keys(key: str, given: Mapping[str, Any], known: Sequence[str]) -> None
             f"{where}: unknown key {', '.join(unknown[:MAX_NAMED])}{more}; "
             f"known keys are {', '.join(sorted(known))}"
         )
+
+
+def check_sampling_rate(value: Any) -> None:
+    """Raise :class:`ConfigError` for a rate in Hz that no file of codes can have."""
+    positive_int("sampling_rate", value)
+    require(value < 2**32, "sampling_rate", "less than 2**32 Hz", value)
 
 
 def check_bands(bands: Any, sampling_rate: int) -> tuple[tuple[float, float], ...]:
@@ -322,7 +330,7 @@ def check_codec_conf(conf: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: one line naming the key.
     """
-    positive_int("sampling_rate", conf["sampling_rate"])
+    check_sampling_rate(conf["sampling_rate"])
     for key, value in conf.items():
         if key.startswith("lambda_"):
             _number(key, value)
