@@ -112,6 +112,7 @@ def fuzz(name: str, seconds: float) -> Outcome:
         "timeout": MAX_SECONDS,
         "rss_limit_mb": MAX_MEMORY_MB,
         "print_final_stats": 1,
+        "dict": HERE / "words.dict",
         "artifact_prefix": f"{FOUND}/{name}-",
     }
     command = [sys.executable, "-m", "fuzz.worker", name]
@@ -159,4 +160,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("fuzz: interrupted", file=sys.stderr)
+        sys.exit(130)
