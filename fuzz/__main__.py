@@ -110,6 +110,7 @@ def fuzz(name: str, seconds: float) -> Outcome:
         "max_total_time": round(seconds),
         "max_len": MAX_INPUT_BYTES,
         "timeout": MAX_SECONDS,
+        "report_slow_units": MAX_SECONDS,
         "rss_limit_mb": MAX_MEMORY_MB,
         "print_final_stats": 1,
         "dict": HERE / "words.dict",

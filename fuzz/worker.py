@@ -15,13 +15,15 @@ with atheris.instrument_imports(include=["espnet2"]):
     from fuzz.parts import mutated
     from fuzz.targets import TARGETS, be_quiet
 
+    be_quiet()
+    target = TARGETS[sys.argv[1]]
+    folder = Path(tempfile.mkdtemp(prefix="bscodec-fuzz-"))
+    for seed in target.seeds():  # loads what is imported within functions
+        target.run(seed, folder)
+
 
 def main() -> None:
     """Fuzz until libFuzzer ends the process."""
-    name, *options = sys.argv[1:]
-    target = TARGETS[name]
-    be_quiet()
-    folder = Path(tempfile.mkdtemp(prefix="bscodec-fuzz-"))
 
     def custom_mutator(data: bytes, max_size: int, seed: int) -> bytes:
         def change(part: bytes) -> bytes:
@@ -32,7 +34,7 @@ def main() -> None:
     def test_one_input(data: bytes) -> None:
         target.run(data, folder)
 
-    atheris.Setup([sys.argv[0], *options], test_one_input, custom_mutator=custom_mutator)
+    atheris.Setup([sys.argv[0], *sys.argv[2:]], test_one_input, custom_mutator=custom_mutator)
     atheris.Fuzz()
 
 
