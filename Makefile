@@ -6,7 +6,7 @@ VENV_DIR ?= .venv
 VENV := $(VENV_DIR)/bin
 INSTALLED := $(VENV_DIR)/.installed
 
-.PHONY: install demo bench test test-long coverage matrix lint clean
+.PHONY: install demo bench test test-long coverage matrix lint fuzz audit clean
 
 install: $(INSTALLED)
 
@@ -34,7 +34,19 @@ lint: $(INSTALLED)
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
+	$(VENV)/bandit -q -c pyproject.toml -r setup.py espnet2 egs2 benchmarks fuzz
 	$(VENV)/shellcheck $$(git ls-files --cached --others --exclude-standard -- '*.sh' .ci)
+
+# What reads files from outside, under atheris; what it finds is kept in fuzz/found/.
+MINUTES ?= 10
+fuzz: $(INSTALLED)
+	$(VENV)/python -m pip install -q -e '.[fuzz]'
+	$(VENV)/python -m fuzz --minutes $(MINUTES)
+
+# Dependencies as they are installed: do they fit, their licences, and (with a network) advisories.
+audit: $(INSTALLED)
+	$(VENV)/python -m pip install -q -e '.[audit]'
+	.ci/audit $(VENV)
 
 # Installing again after a change to these two keeps the copy of the plug-in that runs up to date.
 # With bytecode, a minute of it: where PYTHONDONTWRITEBYTECODE is set, every start would compile.
@@ -46,4 +58,4 @@ $(INSTALLED): setup.py espnet2/gan_codec/bscodec/plugin.py
 	touch $@
 
 clean:
-	rm -rf .venv .venv-* build dist demo bench coverage *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist demo bench coverage fuzz/corpus fuzz/found *.egg-info .pytest_cache .ruff_cache .hypothesis

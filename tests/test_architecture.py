@@ -28,12 +28,13 @@ ROOMS = [
     [f"{BSCODEC}.demo"],
     [f"{BSCODEC}.cli"],
     ["espnet2.bin"],
-    ["benchmarks"],
+    ["benchmarks", "fuzz"],
 ]
 # Found by name: by Python, by the plug-in, by tables.
 ENTRIES = {
     BSCODEC,
     f"{BSCODEC}.plugin",
+    "fuzz.worker",
     f"{BSCODEC}.hub.espnet_task",
     f"{BSCODEC}.hub.model_zoo",
     f"{BSCODEC}.training.trainer",
@@ -52,7 +53,7 @@ def module_name(path):
 
 FILES = {
     module_name(path): path
-    for folder in ("espnet2", "benchmarks")
+    for folder in ("espnet2", "benchmarks", "fuzz")
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
 
@@ -121,7 +122,8 @@ def unused(graph):
     used = ENTRIES.union(*graph.values())
     for module in graph:
         is_package = FILES[module].name == "__init__.py"
-        if not is_package and module not in used and not module.startswith("benchmarks."):
+        is_main = module.endswith(".__main__")
+        if not (is_package or is_main or module in used or module.startswith("benchmarks.")):
             yield module
 
 

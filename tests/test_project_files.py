@@ -50,3 +50,13 @@ def test_the_page_on_reliability_names_tests_that_are_there():
     for path, test in names:
         source = (ROOT / "tests" / path).read_text(encoding="utf-8")
         assert f"def {test}" in source, (path, test)
+
+
+def test_dependencies_without_a_permissive_licence_are_named():
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    ignored = settings.partition("ignore-packages")[2].partition("\n]")[0]
+    ignored = re.findall(r'"([\w-]+)"', ignored)
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    assert "soxr" in ignored
+    for name in ignored:
+        assert f"`{name}`" in text or f"`{name.partition('-')[0]}-*`" in text, name

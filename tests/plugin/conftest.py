@@ -61,6 +61,21 @@ def source(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def repository_copy(tmp_path_factory):
+    """A copy of all files that git tracks, links as links, and their names."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("no git checkout")
+    copy = tmp_path_factory.mktemp("repository")
+    tracked = {name for name in listed.stdout.split("\0") if name and (REPOSITORY / name).exists()}
+    for name in tracked:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / name, copy / name, follow_symlinks=False)
+    return copy, tracked
+
+
+@pytest.fixture(scope="session")
 def build(tmp_path_factory):
     """Call one of the hooks that pip calls, with the setuptools of this environment."""
 

@@ -37,6 +37,21 @@ def test_the_wheel_holds_our_code_and_the_hook(wheel, source):
     assert names(wheel) == ours | STARTUP
 
 
+def test_the_wheel_holds_weights_cards_and_types_and_no_tests(wheel):
+    packages = "espnet2/gan_codec"
+    held = names(wheel)
+    assert {f"{packages}/{room}/py.typed" for room in ("bscodec", "scoring")} <= held
+    models = {Path(name).parent for name in held if "/hub/pretrained/" in name}
+    assert models
+    for model in models:
+        kinds = {Path(name).suffix for name in held if Path(name).parent == model}
+        assert {".yaml", ".safetensors", ".md"} <= kinds, model
+    assert {name.partition("/")[0] for name in held} == {"espnet2", *STARTUP}
+    assert not any(name.endswith((".pyc", ".pth")) for name in held - STARTUP)
+    with zipfile.ZipFile(wheel) as archive:
+        assert any(name.endswith("/LICENSE") for name in archive.namelist())
+
+
 def test_the_wheel_holds_no_file_of_espnet(wheel):
     of_espnet = {str(path) for path in importlib.metadata.files("espnet")}
     assert "espnet2/bin/__init__.py" in of_espnet
@@ -54,6 +69,20 @@ def test_the_sdist_builds_the_same_wheel(build, source, wheel, tmp_path):
         archive.extractall(tmp_path, **safe)
     (unpacked,) = tmp_path.iterdir()
     assert names(build("build_wheel", unpacked)) == names(wheel)
+
+
+def test_the_sdist_holds_the_repository_and_nothing_else(build, repository_copy):
+    copy, tracked = repository_copy
+    for made in ("fuzz/corpus/bsc/0", "fuzz/found/a", "egs2/bscodec/codec1/exp/a", "demo/a.wav"):
+        (copy / made).parent.mkdir(parents=True, exist_ok=True)
+        (copy / made).write_text("made by running it")
+    with tarfile.open(build("build_sdist", copy)) as archive:
+        paths = (member.name for member in archive.getmembers() if not member.isdir())
+        held = {path.partition("/")[2] for path in paths}
+    links = tuple(f"{name}/" for name in tracked if (copy / name).is_dir())
+    assert {name for name in tracked if f"{name}/" not in links} <= held
+    more = {name for name in held - tracked if not name.startswith(links)}
+    assert {name for name in more if ".egg-info/" not in name} == {"PKG-INFO", "setup.cfg"}
 
 
 @pytest.mark.parametrize("kind", ["wheel", "editable_wheel"])

@@ -124,7 +124,7 @@ def _result(record: Mapping[str, Any]) -> Result:
     values, reasons = mapping(record["values"]), mapping(record["reasons"])
     metrics = tuple(text(name) for name in items(task["metrics"]))
     if unknown := ({*metrics, *values} - {*CATALOGUE}) | ({text(task["domain"])} - {*DOMAINS}):
-        raise ValueError(f"there is no metric or domain {min(unknown)[:40]}")
+        raise ValueError(f"there is no metric or domain {min(unknown)[:40]!r}")
     return Result(
         Task(
             text(task["system"]),

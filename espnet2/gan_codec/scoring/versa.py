@@ -203,7 +203,7 @@ def _read_config(path: Path) -> ScoreConfig:
     contents = path.read_bytes()
     try:
         modules = {module["name"]: module for module in yaml.safe_load(contents)}
-    except (yaml.YAMLError, TypeError, KeyError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise ScoringError(
             f"{path}: expected a list of VERSA's metrics with their names"
         ) from error

@@ -225,6 +225,7 @@ def test_what_only_training_uses_is_ignored(experiment, training, caplog):
 ABSURD = [
     ("hidden_dim", 10**9),
     ("bands", [[i * 1.0, (i + 1) * 1.0] for i in range(1000)]),
+    ("bands", [[i * 100, (i + 1) * 100] for i in range(120)]),  # each of them small
     ("encdec_ratios", [2] * 40),
     ("encdec_ratios", [2**30]),
     ("encdec_kernel_size", 10**12),

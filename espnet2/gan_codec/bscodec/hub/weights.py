@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from espnet2.gan_codec.bscodec.format.escapes import escaped
 from espnet2.gan_codec.bscodec.format.files import require_regular
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 
@@ -89,14 +90,17 @@ def _checked(weights: Any, checkpoint: Path) -> dict[str, torch.Tensor]:
         plain = plain and not (value.is_nested or value.is_quantized or value.is_complex())
         if not plain:
             kind = f"{value.dtype} on {value.device.type}, {value.layout}"
-            raise ModelError(f"{checkpoint}: weight {name:.80}: expected real numbers, got {kind}")
+            raise ModelError(
+                f"{checkpoint}: weight {escaped(name[:80])}: expected real numbers, got {kind}"
+            )
     return {name.removeprefix(ESPNET_PREFIX): value for name, value in weights.items()}
 
 
 def first_few(items: list[str], separator: str, count: int = 3) -> str:
     """Join the first ``count`` items, and say how many more there are."""
+    shown = [escaped(item[:200]) for item in items[:count]]
     more = f"{separator}and {len(items) - count} more" if len(items) > count else ""
-    return separator.join(items[:count]) + more
+    return separator.join(shown) + more
 
 
 def fingerprint(weights: Iterable[tuple[str, np.ndarray]]) -> str:

@@ -20,9 +20,9 @@ from torch.nn import functional as F
 from espnet2.gan_codec.abs_gan_codec import AbsGANCodec
 from espnet2.gan_codec.bscodec.model.backend import Backend
 from espnet2.gan_codec.bscodec.model.config import (
-    ConfigError,
     GeneratorConfig,
     check_codec_conf,
+    check_keys,
 )
 from espnet2.gan_codec.bscodec.model.discriminators import FeatureMaps, build_discriminator
 from espnet2.gan_codec.bscodec.model.generator import BSCodecGenerator, GeneratorOutput
@@ -106,10 +106,7 @@ class BandSplitCodec(AbsGANCodec):
         **unknown: Any,
     ) -> None:
         conf = {k: v for k, v in locals().items() if k not in ("self", "unknown", "__class__")}
-        if unknown:
-            known = ", ".join(sorted(conf))
-            names = ", ".join(map(repr, sorted(unknown)))
-            raise ConfigError(f"codec_conf: unknown key {names}; known keys are {known}")
+        check_keys("", {**conf, **unknown}, [*conf])
         check_codec_conf(conf)
         super().__init__()
         self.config = GeneratorConfig.from_dict(generator_params, sampling_rate)

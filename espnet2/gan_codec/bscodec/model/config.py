@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import reprlib
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ FINAL_ACTIVATIONS = (None, "Tanh", "Sigmoid", "Hardtanh", "Softsign", "Identity"
 # Far above what any model has, and low enough to build layer by layer without memory.
 MAX_SIZE = 1 << 20
 MAX_LAYERS = 256
+MAX_BLOCKS = 512  # of all bands together; to make one takes 10 ms
 _LAYERS = (
     "encdec_n_residual_layers",
     "encdec_lstm",
@@ -32,6 +34,7 @@ _LAYERS = (
 DISCRIMINATORS = ("msmpmb_discriminator_params", "msstft_discriminator_params")
 
 
+MAX_NAMED = 8  # of unknown keys
 _REPR = reprlib.Repr()  # of values in messages: shortened
 _REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = 16
 _REPR.maxstring = _REPR.maxother = 80
@@ -54,8 +57,9 @@ def positive_int(key: str, value: Any) -> None:
 
 
 def is_number(value: Any) -> bool:
-    """Whether ``value`` is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether ``value`` is a finite number, and no integer beyond all floats."""
+    is_real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_real and abs(value) <= sys.float_info.max
 
 
 def _number(key: str, value: Any) -> None:
@@ -76,13 +80,20 @@ def _mapping(key: str, value: Any) -> None:
 
 def check_keys(key: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
     """Raise :class:`ConfigError` if ``given`` holds a key that is not in ``known``."""
-    unknown = sorted(set(given) - set(known))
+    unknown = sorted(_REPR.repr(name) for name in set(given) - set(known))
     if unknown:
         where = f"codec_conf.{key}" if key else "codec_conf"
+        more = f" and {len(unknown) - MAX_NAMED} more" if len(unknown) > MAX_NAMED else ""
         raise ConfigError(
-            f"{where}: unknown key {', '.join(map(repr, unknown))}; "
+            f"{where}: unknown key {', '.join(unknown[:MAX_NAMED])}{more}; "
             f"known keys are {', '.join(sorted(known))}"
         )
+
+
+def check_sampling_rate(value: Any) -> None:
+    """Raise :class:`ConfigError` for a rate in Hz that no file of codes can have."""
+    positive_int("sampling_rate", value)
+    require(value < 2**32, "sampling_rate", "less than 2**32 Hz", value)
 
 
 def check_bands(bands: Any, sampling_rate: int) -> tuple[tuple[float, float], ...]:
@@ -229,6 +240,8 @@ class GeneratorConfig:
         require(fits, prefix + "network", expected, self.network)
         require(self.encdec_channels == 1, prefix + "encdec_channels", "1", self.encdec_channels)
         self._check_seanet(prefix)
+        blocks = self.num_blocks
+        require(blocks <= MAX_BLOCKS, prefix + "bands", f"at most {MAX_BLOCKS} blocks", blocks)
         _number(prefix + "quantize_dead_code_threshold", self.quantize_dead_code_threshold)
         rate = self.quantize_follow_rate
         _number(prefix + "quantize_follow_rate", rate)
@@ -289,6 +302,12 @@ class GeneratorConfig:
         return list(sizes) if isinstance(sizes, tuple) else [sizes] * len(self.streams)
 
     @property
+    def num_blocks(self) -> int:
+        """Residual blocks and LSTM layers of the encoders of all bands together."""
+        seanet = len(self.encdec_ratios) * self.encdec_n_residual_layers + self.encdec_lstm
+        return len(self.bands) * (self.spectral_blocks if self.network == "spectral" else seanet)
+
+    @property
     def hop_length(self) -> int:
         """Samples between two frames of codes (the frame shift)."""
         if self.filterbank == "mdct":
@@ -311,7 +330,7 @@ def check_codec_conf(conf: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: one line naming the key.
     """
-    positive_int("sampling_rate", conf["sampling_rate"])
+    check_sampling_rate(conf["sampling_rate"])
     for key, value in conf.items():
         if key.startswith("lambda_"):
             _number(key, value)

@@ -191,7 +191,7 @@ class Tokens(Mapping[str, np.ndarray]):
         )
         for start in starts[first:last]:
             self._table.seek(int(start))
-            place = self._place(self._table.readline())
+            place = self._place(self._table.readline(_LONGEST_LINE))
             if place.name == name:
                 return place
         raise KeyError(name)
