@@ -37,6 +37,7 @@ REQUIREMENTS = [
     "pyyaml>=6",
     "safetensors>=0.4",  # weights without unpickling
     "tqdm>=4.60",
+    "argcomplete>=3",  # completion in the shell; a small wheel that needs nothing
     "huggingface_hub>=0.20",  # models by tag
     "espnet_model_zoo>=0.1.7",  # models by tag in ESPnet's own layout; knows a tag's @revision
 ]

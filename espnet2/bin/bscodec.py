@@ -18,7 +18,7 @@ from espnet2.gan_codec.bscodec.format.escapes import escaped
 
 COMMANDS = (
     *("encode", "decode", "tokenize", "info", "models", "export", "demo", "score"),
-    *("probe", "versions"),
+    *("probe", "versions", "doctor"),
 )
 _PACKAGE = "espnet2.gan_codec.bscodec.cli"
 
@@ -104,7 +104,12 @@ def main(cmd: list[str] | None = None) -> int:
     _open_what_is_closed()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files that are no Unicode
-    args = get_parser().parse_args(cmd)
+    parser = get_parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks what could come next
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    args = parser.parse_args(cmd)
     try:
         status = args.run(args)
         with naming_stdout():

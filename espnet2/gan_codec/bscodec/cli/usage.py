@@ -1,6 +1,7 @@
 """What command lines have in common: the model, its device, and the error of one."""
 
 import argparse
+from typing import Any
 
 
 class UsageError(ValueError):
@@ -9,11 +10,22 @@ class UsageError(ValueError):
 
 def add_model_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """Add ``--model`` and ``--device``."""
-    parser.add_argument(
+    model: Any = parser.add_argument(
         "--model",
         default=default,
         metavar="MODEL",
         help="a tag (see 'bscodec models'), an experiment folder, a checkpoint beside its "
         "config.yaml, or a Hugging Face name",
     )
+    model.completer = complete_model
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+
+
+def complete_model(prefix: str, **_: Any) -> list[str]:
+    """What a shell may complete ``--model prefix`` to: tags, files and folders."""
+    from argcomplete.completers import FilesCompleter
+
+    from espnet2.gan_codec.bscodec.hub.resolver import PUBLISHED_MODELS, packaged_models
+
+    tags = [*packaged_models(), *PUBLISHED_MODELS]
+    return [tag for tag in tags if tag.startswith(prefix)] + list(FilesCompleter()(prefix))
