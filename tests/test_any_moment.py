@@ -117,8 +117,9 @@ def prepare(folder):
     for part in ("train", "valid"):
         data[f"{part}_data_path_and_name_and_type"] = [[f"{folder}/wav.scp", "audio", "sound"]]
         data[f"{part}_shape_file"] = [f"{folder}/shape"]
-    plain = {"use_matplotlib": False, "use_tensorboard": False, "max_epoch": 2}
-    (folder / "train.yaml").write_text(yaml.safe_dump({**CONFIG, **data, **plain}))
+    short = {"max_epoch": 2, "batch_size": 4}
+    plain = {"use_matplotlib": False, "use_tensorboard": False}
+    (folder / "train.yaml").write_text(yaml.safe_dump({**CONFIG, **data, **plain, **short}))
 
 
 @pytest.fixture(scope="module")
