@@ -86,9 +86,8 @@ def endure(work: Path, files: int, hours: float, processes: int, model: str) -> 
     rows = []
 
     def run(name: str, *commands: list[str]) -> None:
-        begun = time.monotonic()
         rows.append(watch(name, [[*command, *options] for command in commands]))
-        print(f"[{time.monotonic() - begun:5.0f} s] {name}", file=sys.stderr, flush=True)
+        print(" | ".join(cells(rows[-1])), file=sys.stderr, flush=True)
 
     def paths(*names: str) -> list[str]:
         return [str(work / name) for name in names]
@@ -201,14 +200,20 @@ def table(rows: Sequence[Row]) -> str:
     head = ["run", "s", "peak MB"]
     head += [f"MB, {moment}" for moment in MOMENTS]
     head += [f"open files, {moment}" for moment in MOMENTS]
-    lines = []
-    for row in rows:
-        line = [row.name, f"{row.looks[-1].seconds:.0f}"]
-        line.append(f"{max(look.peak for look in row.looks) / 1e6:.0f}")
-        line += [f"{row.at(moment).resident / 1e6:.0f}" for moment in MOMENTS.values()]
-        line += [str(row.at(moment).open_files) for moment in MOMENTS.values()]
-        lines.append(line)
-    return "\n".join(markdown_table(head, lines, padded=True))
+    return "\n".join(markdown_table(head, map(cells, rows), padded=True))
+
+
+def cells(row: Row) -> list[str]:
+    """Return the row's cells of the table."""
+    peak = max(look.peak for look in row.looks)
+    looks = [row.at(moment) for moment in MOMENTS.values()]
+    return [
+        row.name,
+        f"{row.looks[-1].seconds:.0f}",
+        f"{peak / 1e6:.0f}",
+        *(f"{look.resident / 1e6:.0f}" for look in looks),
+        *(str(look.open_files) for look in looks),
+    ]
 
 
 if __name__ == "__main__":
