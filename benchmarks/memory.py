@@ -1,20 +1,36 @@
-"""Resident memory of this process, as Linux counts it."""
+"""Resident memory and open files of a process, as Linux counts them."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-_STATUS = Path("/proc/self/status")
 
-
-def resident() -> int | None:
+def resident(process: int | str = "self") -> int | None:
     """Bytes that are resident now; None where the system does not tell."""
-    return _read(_STATUS, "VmRSS")
+    return _read(Path(f"/proc/{process}/status"), "VmRSS")
 
 
-def peak() -> int | None:
+def peak(process: int | str = "self") -> int | None:
     """The most bytes that were resident since :func:`reset_peak`."""
-    return _read(_STATUS, "VmHWM")
+    return _read(Path(f"/proc/{process}/status"), "VmHWM")
+
+
+def open_files(process: int | str = "self") -> int | None:
+    """Files, pipes and the like that are open now; None where the system does not tell."""
+    try:
+        return len(os.listdir(f"/proc/{process}/fd"))
+    except OSError:
+        return None
+
+
+def children(process: int) -> list[int]:
+    """The processes that a process has started, and that run; none where nothing tells."""
+    try:
+        text = Path(f"/proc/{process}/task/{process}/children").read_text()
+    except OSError:
+        return []
+    return [int(word) for word in text.split()]
 
 
 def reset_peak() -> None:

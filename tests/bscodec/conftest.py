@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,25 @@ def make_codec():
         return BSCodec(**tiny_conf(network, **changes)).eval()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def codecs(tmp_path_factory):
+    """A codec of each network, loaded as a user would."""
+    from espnet2.gan_codec.bscodec import Codec
+
+    from .experiments import write_experiment
+
+    folder = tmp_path_factory.mktemp("codecs")
+    for network in ("seanet", "spectral"):
+        write_experiment(folder / network, network)
+    return {name: Codec.from_pretrained(str(folder / name), "cpu") for name in os.listdir(folder)}
+
+
+@pytest.fixture
+def codec(codecs):
+    """The spectral one."""
+    return codecs["spectral"]
 
 
 class Golden:

@@ -17,20 +17,6 @@ from espnet2.gan_codec.bscodec.inference import chunks
 from .experiments import make_noise, write_experiment
 
 
-@pytest.fixture(scope="module")
-def codecs(tmp_path_factory):
-    """A codec of each network, loaded as a user would."""
-    folder = tmp_path_factory.mktemp("models")
-    for network in ("seanet", "spectral"):
-        write_experiment(folder / network, network)
-    return {name: Codec.from_pretrained(str(folder / name), "cpu") for name in os.listdir(folder)}
-
-
-@pytest.fixture
-def codec(codecs):
-    return codecs["spectral"]
-
-
 @pytest.mark.parametrize("network", ["seanet", "spectral"])
 @pytest.mark.parametrize("num_samples", [1, 319, 320, 321, 1024, 3000])
 def test_lengths_are_exact_and_codes_are_the_model_s(codecs, network, num_samples):

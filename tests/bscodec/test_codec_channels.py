@@ -1,31 +1,14 @@
 """Channels that are kept, chosen or averaged, and the rate that audio had before."""
 
-import os
-
 import numpy as np
 import pytest
 import soundfile
 
-from espnet2.gan_codec.bscodec import Codec
 from espnet2.gan_codec.bscodec.codec import CodecError
 from espnet2.gan_codec.bscodec.format.audio import AudioError, resampled_length
 from espnet2.gan_codec.bscodec.inference import chunks
 
-from .experiments import make_noise, write_experiment
-
-
-@pytest.fixture(scope="module")
-def codecs(tmp_path_factory):
-    """A codec of each network, loaded as a user would."""
-    folder = tmp_path_factory.mktemp("models")
-    for network in ("seanet", "spectral"):
-        write_experiment(folder / network, network)
-    return {name: Codec.from_pretrained(str(folder / name), "cpu") for name in os.listdir(folder)}
-
-
-@pytest.fixture
-def codec(codecs):
-    return codecs["spectral"]
+from .experiments import make_noise
 
 
 @pytest.mark.parametrize("network", ["seanet", "spectral"])

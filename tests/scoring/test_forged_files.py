@@ -60,12 +60,14 @@ def test_a_damaged_record_is_scored_again_and_said(words, capsys, change):
     assert main(words) == 0
     err = capsys.readouterr().err
     assert [line for line in err.splitlines() if line.startswith("bscodec: ")] == [
-        f"bscodec: note: {journal}: 1 damaged lines are passed over, and what they held is "
+        f"bscodec: note: {journal}: 1 damaged lines are left out, and what they held is "
         "computed again"
     ]
     assert open(table).read() == scores
     again = open(journal).readlines()
     assert len(again) == len(lines) + 1 and set(lines) <= set(again)
+    assert main(words) == 0 and "damaged" not in capsys.readouterr().err  # it is said once
+    assert open(journal).readlines() == again
     with open(journal, "w") as file:
         file.writelines(lines)
 

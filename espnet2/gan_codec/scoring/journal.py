@@ -49,7 +49,7 @@ class Journal:
         setting: says what a metric's values depend on, by its name.
 
     Attributes:
-        damaged: lines that are no records, and are passed over.
+        damaged: lines that were no records; they are blank from now on.
 
     Raises:
         ScoringError: another run is writing to it.
@@ -57,7 +57,6 @@ class Journal:
 
     def __init__(self, path: Path, setting: Callable[[str], str]) -> None:
         self._setting = setting
-        self.damaged = 0
         if path.exists():
             require_regular(path)
         self._file = open(path, "a+b")
@@ -70,13 +69,22 @@ class Journal:
             raise ScoringError(f"{path.parent}: another run is writing here") from error
         self._records: dict[tuple[str, str], list[_Record]] = {}
         self._file.seek(0)
-        line, is_start = b"\n", True
-        while part := self._file.readline(_LONGEST_LINE):
-            line, is_start, was_start = part, part.endswith(b"\n"), is_start
-            if was_start and line.strip():
-                self._remember(line)
-        if not line.endswith(b"\n"):  # the last run ended within a line
+        damaged: list[range] = []  # bytes of lines
+        position, part, is_start, is_damaged = 0, b"\n", True, False
+        while more := self._file.readline(_LONGEST_LINE):
+            part = more
+            if is_start:
+                is_damaged = bool(part.strip()) and not self._remember(part)
+                if is_damaged:
+                    damaged.append(range(position, position))
+            position += len(part)
+            is_start = part.endswith(b"\n")
+            if is_damaged:
+                damaged[-1] = range(damaged[-1].start, position - is_start)
+        if not is_start:  # the last run ended within a line
             self._file.write(b"\n")
+        self.damaged = len(damaged)
+        _blank(path, damaged)
 
     def known(self, task: Task) -> Result | None:
         """Return the values that are there for a pair, if any."""
@@ -117,13 +125,23 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def _remember(self, line: bytes) -> None:
+    def _remember(self, line: bytes) -> bool:
         try:
             record = _checked(parse_json(line))
         except (ValueError, KeyError):  # cut off, or not ours: as if it were not there
-            self.damaged += 1
-        else:
-            self._records.setdefault((record.system, record.name), []).append(record)
+            return False
+        self._records.setdefault((record.system, record.name), []).append(record)
+        return True
+
+
+def _blank(path: Path, spans: list[range]) -> None:
+    """Overwrite bytes of a file by spaces: where a kill ends that, no line has become another."""
+    if spans:
+        with open(path, "r+b") as file:
+            for span in spans:
+                file.seek(span.start)
+                for start in range(span.start, span.stop, _LONGEST_LINE):
+                    file.write(b" " * min(_LONGEST_LINE, span.stop - start))
 
 
 def _checked(record: dict) -> _Record:

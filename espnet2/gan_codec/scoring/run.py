@@ -118,7 +118,7 @@ def score(
     with Journal(request.outdir / JOURNAL, setting) as journal:
         if journal.damaged:
             log(
-                f"{request.outdir / JOURNAL}: {journal.damaged} damaged lines are passed over, "
+                f"{request.outdir / JOURNAL}: {journal.damaged} damaged lines are left out, "
                 "and what they held is computed again"
             )
         todo = [t for t in tasks if (t.system, t.name) not in results]

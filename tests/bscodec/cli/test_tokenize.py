@@ -182,10 +182,23 @@ def test_skipped_files_can_be_tried_again(bscodec, corpus):
     assert "utt3" in read_tokens("out") and Path("out/skipped.tsv").read_text() == ""
 
 
-@pytest.mark.parametrize("options", ["", "--shard 1/1"])
-def test_when_all_fail_the_status_says_so(bscodec, options):
+def test_when_all_fail_the_status_says_so(bscodec):
     Path("wav.scp").write_text("a a.wav\nb b.wav\n")
-    assert bscodec(f"tokenize wav.scp -o out --nj 1 {options}").status == 1
+    assert bscodec("tokenize wav.scp -o out --nj 1").status == 1
+
+
+def test_a_job_does_not_fail_for_what_it_skips(bscodec):
+    write_audio("c.wav")
+    Path("wav.scp").write_text("a a.wav\nb b.wav\nc c.wav\n")
+    line = "tokenize wav.scp -o out --nj 1 --shard-size 2"
+    first, second = (bscodec(f"{line} --shard {job}/2") for job in (1, 2))
+    assert (first.status, second.status, second.notes) == (0, 0, [])
+    note = "all utterances of this job were skipped: --merge writes the list of them"
+    assert first.notes == [f"bscodec: note: {note}"]
+    assert bscodec(f"{line} --merge").status == 0
+    Path("wav.scp").write_text("a a.wav\nb b.wav\n")
+    assert bscodec(f"{line} --shard 1/1").status == 0
+    assert bscodec(f"{line} --merge").status == 1
 
 
 @pytest.mark.parametrize(

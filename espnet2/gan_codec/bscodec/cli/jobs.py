@@ -5,7 +5,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,7 +143,9 @@ def run_job_list(
                 else:
                     if job_list.into_folder:
                         job.target.parent.mkdir(parents=True, exist_ok=True)
+                    changed = os.stat(job.source).st_mtime_ns
                     line = make(job, _nothing if job_list.many else bar.update)
+                    _date(job.target, changed)
                     streams.write()
                     if not streams.holds_stdout:
                         print_line(streams.named(line))
@@ -192,7 +194,14 @@ def _check_existing(job: Job, problem: str | None) -> None:
 
 def older_than_input(job: Job) -> bool:
     """Whether the input has changed since the output was made."""
-    return job.target.stat().st_mtime < job.source.stat().st_mtime
+    return job.target.stat().st_mtime_ns < job.source.stat().st_mtime_ns
+
+
+def _date(target: Path, earliest: int) -> None:
+    """Have a file no older than its input, which may be of a clock that was ahead of this one."""
+    with suppress(OSError):
+        if target.stat().st_mtime_ns < earliest:
+            os.utime(target, ns=(earliest, earliest))
 
 
 def _progress_bar(job_list: JobList, seconds: Callable[[Job], float]):

@@ -20,8 +20,9 @@ cluster, make the same files. docs/tokens.md describes them and how to read them
 EPILOG = """
 Run again, it goes on where it was: finished shards are kept; shards that are damaged, or whose
 lines of the list have changed, are made again; shards of another model or format are an error.
-What cannot be coded is listed in skipped.tsv; the exit status is 1 if that is everything.
---force makes everything again.
+What cannot be coded is listed in skipped.tsv; the exit status is 1 if that is everything, but 0
+with --shard, and a note: other jobs may have coded more, which --merge tells. --force makes
+everything again.
 """
 
 
@@ -133,13 +134,13 @@ def run(args: argparse.Namespace) -> int:
     cached = sum(shard.count for shard in shards) - sum(shard.count for shard in remaining)
     if cached:
         print_line(f"{_count(cached, 'utterance')} {'is' if cached == 1 else 'are'} there already")
-    status = 0
     if remaining:
         mark_incomplete(folder)
         work = Work(args.model, folder, manifest, metadata, args.batch_seconds, args.salvage)
         encoded = _make(work, remaining, devices[: len(remaining)], codec)
-        status = 0 if encoded or cached else 1
-    return status if args.shard else _merge(folder, manifest, metadata, digests=False)
+        if args.shard and not encoded and not cached:
+            print_note("all utterances of this job were skipped: --merge writes the list of them")
+    return 0 if args.shard else _merge(folder, manifest, metadata, digests=False)
 
 
 def _incomplete(folder: Path, shards, metadata, retry_skipped: bool) -> list:

@@ -18,17 +18,17 @@ _PREFIX, _SUFFIX = ".bscodec-", ".tmp"
 _cleaned: set[Path] = set()  # folders that this process has looked into
 
 
-def create_temporary(path: str | os.PathLike) -> BinaryIO:
+def create_temporary(path: str | os.PathLike, suffix: str = "") -> BinaryIO:
     """Create, open and lock a hidden file in the folder of ``path``; an OSError names ``path``.
 
-    Its name is short, whatever that of ``path``; a rename from there to ``path`` never copies.
-    The lock ends when the file is closed: rename first.
+    Its name is short, whatever that of ``path``, and ends in ``suffix``; a rename from there to
+    ``path`` never copies. The lock ends when the file is closed: rename first.
     """
     folder = Path(path).parent
     try:
         remove_abandoned(folder)
         while True:
-            name = folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+            name = folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}{suffix}"
             file = open(name, "xb")
             try:
                 is_ours = _lock(file) and name.exists()
@@ -48,7 +48,7 @@ def remove_abandoned(folder: Path) -> None:
     if folder in _cleaned:
         return
     _cleaned.add(folder)
-    for name in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+    for name in folder.glob(f"{_PREFIX}*{_SUFFIX}*"):
         with contextlib.suppress(OSError), open(name, "rb") as file:
             if _lock(file):
                 name.unlink()
@@ -64,15 +64,17 @@ def _lock(file: BinaryIO) -> bool:
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike, suffix: str = "") -> Iterator[Path]:
     """Yield a temporary name for ``path``; move it there on success, remove it on any failure.
+
+    The name ends in ``suffix``, for programs that know a kind of file by that.
 
     A reader therefore never sees half a file, and an interrupted run leaves nothing behind.
 
     Raises:
         OSError: the folder cannot be written to, or the disk is full.
     """
-    with create_temporary(path) as file:
+    with create_temporary(path, suffix) as file:
         temporary = Path(file.name)
         try:
             yield temporary

@@ -27,7 +27,7 @@ from espnet2.gan_codec.bscodec.format.decoders import (
 )
 from espnet2.gan_codec.bscodec.format.ffmpeg import SUFFIXES as FFMPEG_SUFFIXES
 from espnet2.gan_codec.bscodec.format.ffmpeg import FfmpegDecoder
-from espnet2.gan_codec.bscodec.format.files import require_regular
+from espnet2.gan_codec.bscodec.format.files import file_version, require_regular
 from espnet2.gan_codec.bscodec.format.parts import Part, find_parts
 
 BLOCK_FRAMES = 1 << 16
@@ -69,6 +69,7 @@ class AudioReader:
         self.problems: list[str] = []
         self._salvage = salvage
         require_regular(self.path)
+        self._version = file_version(self.path)
         if os.path.getsize(self.path) == 0:
             raise AudioError(f"{self.path}: the file is empty")
         try:
@@ -95,7 +96,9 @@ class AudioReader:
         """Yield (n, num_channels) float32 blocks, n >= 1, full scale at +-1.
 
         Raises:
-            AudioError: damaged or missing samples, or ones that are not finite.
+            AudioError: damaged or missing samples, ones that are not finite, or a file that was
+                written to or replaced meanwhile.
+            OSError: it has been removed meanwhile.
         """
         done = 0
         parts = find_parts(self.path, self._decoder.container)
@@ -117,6 +120,8 @@ class AudioReader:
                 yield block
         if not done:
             raise AudioError(f"{self.path}: the file holds no audio")
+        if file_version(self.path) != self._version:
+            raise AudioError(f"{self.path}: was written to while it was read")
 
     def mono_blocks(self, sampling_rate: int) -> Iterator[np.ndarray]:
         """Yield (n,) float32 blocks of the mean of all channels at ``sampling_rate`` Hz.

@@ -4,6 +4,9 @@ import errno
 import io
 import os
 import stat
+from typing import BinaryIO
+
+_WINDOW_BYTES = 1 << 16
 
 
 def require_regular(path: str | os.PathLike) -> None:
@@ -17,6 +20,43 @@ def require_regular(path: str | os.PathLike) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "is a pipe or device, not a regular file", os.fspath(path))
+
+
+def file_version(path: str | os.PathLike) -> tuple[int, int, int]:
+    """Return what is another once a file has been written to or replaced. Raises OSError."""
+    status = os.stat(path)
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+class FileBytes:
+    """The bytes of an open file, as of ``mmap``, but read.
+
+    A mapping of a file that shrinks ends the process; here there are fewer bytes then.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file.fileno()
+        self._size = os.fstat(self._file).st_size
+        self._start, self._window = 0, b""
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, span: slice) -> bytes:
+        start, stop, _ = span.indices(self._size)
+        if not self._start <= start <= stop <= self._start + len(self._window):
+            self._window = os.pread(self._file, max(stop - start, _WINDOW_BYTES), start)
+            self._start = start
+        return self._window[start - self._start : stop - self._start]
+
+    def find(self, wanted: bytes, start: int = 0) -> int:
+        """Return where ``wanted`` is from ``start`` on, or -1."""
+        while len(self[start : start + len(wanted)]) == len(wanted):
+            found = self._window.find(wanted, start - self._start)
+            if found >= 0:
+                return self._start + found
+            start = self._start + len(self._window) - len(wanted) + 1
+        return -1
 
 
 class Window(io.RawIOBase):

@@ -1,7 +1,8 @@
 """The frames of an MP3 file: where its streams begin and end, and whether they are whole."""
 
-import mmap
 from dataclasses import dataclass
+
+from espnet2.gan_codec.bscodec.format.files import FileBytes
 
 _BITRATES = {  # kbit/s by the header's index from 1 on
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -65,11 +66,11 @@ def scan_mpeg(path: str) -> list[MpegStream]:
     Raises:
         OSError: the file cannot be read.
     """
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return _streams(data)
+    with open(path, "rb") as file:
+        return _streams(FileBytes(file))
 
 
-def _streams(data: mmap.mmap) -> list[MpegStream]:
+def _streams(data: FileBytes) -> list[MpegStream]:
     streams: list[MpegStream] = []
     kind, begins, position = None, True, 0
     while position < len(data):
@@ -108,7 +109,7 @@ def _streams(data: mmap.mmap) -> list[MpegStream]:
     return streams
 
 
-def _frame_at(data: mmap.mmap, position: int) -> _Frame | None:
+def _frame_at(data: FileBytes, position: int) -> _Frame | None:
     return _parse(data[position : position + 4])
 
 
@@ -134,7 +135,7 @@ def _parse(head: bytes) -> _Frame | None:
     return _Frame(size, samples, (version, layer, rate_index), side_info)
 
 
-def _xing_frames(data: mmap.mmap, position: int, frame: _Frame) -> int | None:
+def _xing_frames(data: FileBytes, position: int, frame: _Frame) -> int | None:
     """Return the count of frames in a Xing (or Info) header; None for an ordinary frame."""
     start = position + 4 + frame.side_info
     head = data[start : start + 12]
@@ -151,7 +152,7 @@ def id3_size(head: bytes) -> int:
     return 10 + size + (10 if head[5] & 16 else 0)
 
 
-def _tag_size(data: mmap.mmap, position: int) -> int:
+def _tag_size(data: FileBytes, position: int) -> int:
     """Return the size of a tag (ID3, APE) at a position, or 0."""
     head = data[position : position + 32]
     if head[:3] == b"ID3":
@@ -163,7 +164,7 @@ def _tag_size(data: mmap.mmap, position: int) -> int:
     return 0
 
 
-def _resync(data: mmap.mmap, position: int, kind: tuple[int, int, int] | None) -> int | None:
+def _resync(data: FileBytes, position: int, kind: tuple[int, int, int] | None) -> int | None:
     """Return where frames go on, of one kind if that is given; None: nowhere."""
     while True:
         position = data.find(b"\xff", position)

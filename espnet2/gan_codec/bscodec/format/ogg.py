@@ -1,7 +1,8 @@
 """The pages of an Ogg file: where its streams begin and end, and whether they are whole."""
 
-import mmap
 from dataclasses import dataclass, field
+
+from espnet2.gan_codec.bscodec.format.files import FileBytes
 
 _HEADER_BYTES = 27
 _FIRST, _LAST = 2, 4  # flags of a page
@@ -31,11 +32,11 @@ def scan_ogg(path: str) -> list[OggChain]:
     Raises:
         OSError: the file cannot be read.
     """
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return _links(data)
+    with open(path, "rb") as file:
+        return _links(FileBytes(file))
 
 
-def _links(data: mmap.mmap) -> list[OggChain]:
+def _links(data: FileBytes) -> list[OggChain]:
     links: list[OggChain] = []
     numbers: dict[bytes, int] = {}
     size, position, beginning = len(data), 0, False
@@ -77,5 +78,5 @@ def _links(data: mmap.mmap) -> list[OggChain]:
     return links
 
 
-def _is_padding(data: mmap.mmap, position: int) -> bool:
+def _is_padding(data: FileBytes, position: int) -> bool:
     return not any(data[position : position + 65536])

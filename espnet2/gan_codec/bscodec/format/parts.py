@@ -1,9 +1,9 @@
 """The streams that lie one after the other in a file, of which decoders read only the first."""
 
-import mmap
 import os
 from dataclasses import dataclass
 
+from espnet2.gan_codec.bscodec.format.files import FileBytes
 from espnet2.gan_codec.bscodec.format.mpeg import scan_mpeg
 from espnet2.gan_codec.bscodec.format.ogg import scan_ogg
 
@@ -51,7 +51,8 @@ def find_parts(path: str, container: str) -> list[Part]:
 
 def _flac(path: str) -> list[Part]:
     """Look for a second header: FLAC does not say how many bytes a stream has."""
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with open(path, "rb") as file:
+        data = FileBytes(file)
         starts, position = [], data.find(_FLAC)
         while position >= 0:
             # Next comes the block of stream facts, of type 0, perhaps the last, and 34 bytes.

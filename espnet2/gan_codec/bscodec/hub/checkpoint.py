@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from espnet2.gan_codec.bscodec.format.files import file_version
 from espnet2.gan_codec.bscodec.hub.config_file import coding_conf
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.resolver import find_model
@@ -134,7 +135,7 @@ def load_generator(model: BSCodec, checkpoint: Path) -> None:
     Discriminators and losses, which coding does not need, may be in the file or not. Half
     precision is taken as it is and widened. Raises ModelError in one line.
     """
-    version = _version(checkpoint)
+    version = file_version(checkpoint)
     own = model.generator.state_dict()
     _check_fit(own, _generator_weights(checkpoint, model.generator), checkpoint)
     for names in _groups(own):
@@ -144,7 +145,7 @@ def load_generator(model: BSCodec, checkpoint: Path) -> None:
             if value.is_floating_point() and not value.isfinite().all():
                 raise ModelError(f"{checkpoint}: weight {_GENERATOR}{name} is not finite")
         del weights  # what was read of a mapped file counts as memory until it is closed
-    if _version(checkpoint) != version:
+    if file_version(checkpoint) != version:
         raise ModelError(f"{checkpoint}: was written to while it was read")
 
 
@@ -194,8 +195,3 @@ def _groups(weights: Mapping[str, torch.Tensor], max_bytes: int = 64 << 20) -> I
             group, size = [], 0
     if group:
         yield group
-
-
-def _version(file: Path) -> tuple[int, int, int]:
-    status = file.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -68,7 +68,10 @@ def _count(node: Any, budget: int) -> int:
 
 def read_codec_conf(config: Path) -> dict[str, Any]:
     """Return ``codec_conf`` of a training ``config.yaml``. Raises ModelError for another codec."""
-    contents = read_yaml(config)
+    return _codec_conf(read_yaml(config), config)
+
+
+def _codec_conf(contents: dict[str, Any], config: Path) -> dict[str, Any]:
     if contents.get("codec") not in CODEC_NAMES:
         codec = str(contents.get("codec"))[:80]
         raise ModelError(f"{config}: codec is {codec!r}: expected 'bscodec'")
@@ -78,11 +81,15 @@ def read_codec_conf(config: Path) -> dict[str, Any]:
     return conf
 
 
-def coding_conf(config: Path) -> dict[str, Any]:
+def coding_conf(config: Path, contents: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return the part of ``codec_conf`` that coding needs; the rest is for training.
 
     A setting of the training that this version does not know, as configs of other versions may
     have, is named in a logged note. The generator's are all checked when it is built.
+
+    Args:
+        config: a training's config.yaml.
+        contents: of it, where they have been read.
 
     Raises:
         ModelError: for another codec.
@@ -95,7 +102,7 @@ def coding_conf(config: Path) -> dict[str, Any]:
     )
     from espnet2.gan_codec.bscodec.model.discriminators import check_discriminator_keys
 
-    conf = read_codec_conf(config)
+    conf = _codec_conf(read_yaml(config) if contents is None else contents, config)
     needed: dict[str, Any] = {
         key: conf[key] for key in ("sampling_rate", "generator_params") if key in conf
     }

@@ -125,7 +125,7 @@ def build_from_file(
     args = argparse.Namespace(**{**vars(defaults), **read_yaml(Path(config_file))})
     ours = getattr(args, "codec", None) in CODEC_NAMES
     if ours and model_file is not None:
-        args.codec_conf = coding_conf(Path(config_file))
+        args.codec_conf = coding_conf(Path(config_file), vars(args))
     model = cls.build_model(args)
     if model_file is not None and ours:
         load_generator(model.codec, Path(model_file))

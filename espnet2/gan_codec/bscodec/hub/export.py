@@ -113,12 +113,12 @@ def export_experiment(name: str, folder: str | os.PathLike, archive: bool = Fals
 
 def _pack(folder: Path, config: str, checkpoint: str, archive: str) -> None:
     """Run ESPnet's packer in ``folder``, since it names files as seen from where it runs."""
-    part = f".{archive}.part.zip"  # it knows an archive's kind by the last suffix
-    command = [sys.executable, "-W", "ignore", "-m", "espnet2.bin.pack", "codec"]
-    command += ["--train_config", config, "--model_file", checkpoint, "--outpath", part]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        (folder / part).unlink(missing_ok=True)
-        why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise ModelError(f"{folder / archive}: espnet2.bin.pack failed: {why}")
-    os.replace(folder / part, folder / archive)
+    # it knows an archive's kind by the last suffix
+    with atomic_write(folder / archive, Path(archive).suffix) as temporary:
+        command = [sys.executable, "-W", "ignore", "-m", "espnet2.bin.pack", "codec"]
+        command += ["--train_config", config, "--model_file", checkpoint]
+        command += ["--outpath", temporary.name]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise ModelError(f"{folder / archive}: espnet2.bin.pack failed: {why}")
