@@ -3,6 +3,8 @@
 import os
 import pickle
 import resource
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -304,3 +306,15 @@ def test_files_that_are_no_checkpoints_are_refused(experiment, text):
 def test_missing_devices_are_refused(experiment, device):
     with pytest.raises(ModelError, match=f"device '{device}'"):
         load_model(str(experiment), device)
+
+
+@pytest.mark.parametrize("network", ["spectral", "seanet"])
+def test_loading_imports_neither_a_compiler_nor_filters_of_the_training(tmp_path, network):
+    """Each takes seconds of a command that codes one short file."""
+    write_experiment(tmp_path / "model", network)
+    code = "import sys; from espnet2.gan_codec.bscodec.hub.checkpoint import load_model\n"
+    code += f"load_model({str(tmp_path / 'model')!r})\n"
+    code += "print({'torch._dynamo', 'sympy', 'numba', 'scipy.signal'} & set(sys.modules))"
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,15 +51,18 @@ def load_model(name: str, device: str = "auto") -> LoadedModel:
     Raises:
         ModelError: one line; the weights have to fit the config exactly.
     """
+    from espnet2.gan_codec.bscodec.inference.thread_pool import one_thread
+
     where = choose_device(device)
     files = find_model(name)
-    model = build_model(files.config, files.checkpoint)
-    del model.discriminator
-    load_generator(model, files.checkpoint)
-    digest = fingerprint(
-        (_GENERATOR + key, value.float().numpy())
-        for key, value in model.generator.state_dict().items()
-    )
+    with one_thread():  # hundreds of small operations, whose threads would wait for a busy core
+        model = build_model(files.config, files.checkpoint)
+        del model.discriminator
+        load_generator(model, files.checkpoint)
+        digest = fingerprint(
+            (_GENERATOR + key, value.float().numpy())
+            for key, value in model.generator.state_dict().items()
+        )
     return LoadedModel(model.to(where).eval(), files.tag, digest, files.checkpoint)
 
 
@@ -92,19 +94,22 @@ def build_model(config: Path, checkpoint: Path | None = None) -> BSCodec:
     import torch
 
     from espnet2.gan_codec.bscodec.bscodec import BSCodec
+    from espnet2.gan_codec.bscodec.model.config import GeneratorConfig, check_sampling_rate
+    from espnet2.gan_codec.bscodec.model.generator import BSCodecGenerator
 
     conf = coding_conf(config)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about mel filters, which only training uses
-            if checkpoint is None:
-                return BSCodec(**conf)
-            with torch.device("meta"):
-                planned = BSCodec(**conf).generator
-            weights = _generator_weights(checkpoint, planned)
-            _check_fit(planned.state_dict(), weights, checkpoint)
-            with _uninitialised():
-                return BSCodec(**conf)
+        if checkpoint is None:
+            return BSCodec(**conf)
+        rate = conf["sampling_rate"]
+        check_sampling_rate(rate)
+        with torch.device("meta"), _uninitialised():
+            plan = GeneratorConfig.from_dict(conf["generator_params"], rate)
+            planned = BSCodecGenerator(plan, rate)
+        weights = _generator_weights(checkpoint, planned)
+        _check_fit(planned.state_dict(), weights, checkpoint)
+        with _uninitialised():
+            return BSCodec(**conf)
     except ModelError:
         raise
     except _IMPOSSIBLE as error:
@@ -113,7 +118,10 @@ def build_model(config: Path, checkpoint: Path | None = None) -> BSCodec:
 
 
 def _uninitialised() -> Any:
-    """Return a context in which new modules' weights are whatever is in memory."""
+    """Return a context in which new modules' weights are whatever is in memory.
+
+    On the meta device nothing is computed then: its arithmetic would import torch's compiler.
+    """
     import torch
     from torch.overrides import TorchFunctionMode
 
@@ -124,7 +132,10 @@ def _uninitialised() -> Any:
             kwargs = kwargs or {}
             if getattr(func, "__module__", "") == "torch.nn.init":
                 return args[0] if args else kwargs["tensor"]
-            return (torch.empty if func is torch.randn else func)(*args, **kwargs)
+            if func is torch.norm_except_dim:  # of weight normalisation
+                weight, _, dim = args
+                return weight.new_empty([n if i == dim else 1 for i, n in enumerate(weight.shape)])
+            return func(*args, **kwargs)
 
     return Uninitialised()
 

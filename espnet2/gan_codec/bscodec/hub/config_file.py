@@ -17,8 +17,15 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 50
 MAX_NODES = 200_000  # an alias counts as all that it stands for
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times as fast
-# Coding needs no discriminator; the published one takes 0.3 GB at the moment it is made.
-_SMALLEST_DISCRIMINATOR = {"msstft_discriminator_params": {"filters": 1}}
+# Coding needs neither losses nor a discriminator. ESPnet's mel filters import numba, and the
+# published discriminator takes 0.3 GB at the moment it is made: the smallest ones instead.
+_NO_TRAINING = {
+    "use_mel_loss": False,
+    "use_feat_match_loss": False,
+    "use_spectral_loss": True,
+    "spectral_loss_params": {"fft_sizes": [64]},
+    "discriminator_params": {"msstft_discriminator_params": {"filters": 1}},
+}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -103,9 +110,8 @@ def coding_conf(config: Path, contents: dict[str, Any] | None = None) -> dict[st
     from espnet2.gan_codec.bscodec.model.discriminators import check_discriminator_keys
 
     conf = _codec_conf(read_yaml(config) if contents is None else contents, config)
-    needed: dict[str, Any] = {
-        key: conf[key] for key in ("sampling_rate", "generator_params") if key in conf
-    }
+    defaults: dict[str, Any] = {"sampling_rate": 24000, "generator_params": {}}
+    needed = {key: conf.get(key, default) for key, default in defaults.items()}
     training = {key: value for key, value in conf.items() if key not in needed}
     known = [*inspect.signature(BandSplitCodec).parameters][:-1]  # the last takes all others
     discriminator = conf.get("discriminator_params", {})
@@ -122,4 +128,4 @@ def coding_conf(config: Path, contents: dict[str, Any] | None = None) -> dict[st
                 "%s: ignored, since coding does not need it: %s", config, reason
             )
             break
-    return {**needed, "discriminator_params": _SMALLEST_DISCRIMINATOR}
+    return {**needed, **_NO_TRAINING}

@@ -24,6 +24,7 @@ FINAL_ACTIVATIONS = (None, "Tanh", "Sigmoid", "Hardtanh", "Softsign", "Identity"
 # Far above what any model has, and low enough to build layer by layer without memory.
 MAX_SIZE = 1 << 20
 MAX_LAYERS = 256
+MAX_MDCT_HOP = 4096  # its transform is a matrix of 2 * hop * hop
 MAX_BLOCKS = 512  # of all bands together; to make one takes 10 ms
 _LAYERS = (
     "encdec_n_residual_layers",
@@ -248,6 +249,8 @@ class GeneratorConfig:
         require(rate < 1, prefix + "quantize_follow_rate", "a number below 1", rate)
         self._check_codebooks(prefix)
         if self.filterbank == "mdct":
+            low = self.mdct_hop <= MAX_MDCT_HOP
+            require(low, prefix + "mdct_hop", f"at most {MAX_MDCT_HOP}", self.mdct_hop)
             bin_hz = sampling_rate / (2 * self.mdct_hop)
             for i, band in enumerate(self.bands):
                 whole = all((edge / bin_hz).is_integer() for edge in map(float, band))

@@ -19,8 +19,10 @@ from espnet2.gan_codec.bscodec.model.precision import in_float32
 
 def mdct_basis(hop: int) -> torch.Tensor:
     """Windowed cosine basis (hop bins, 2 * hop samples) with orthonormal overlapped rows."""
-    n = torch.arange(2 * hop, dtype=torch.float64)
-    k = torch.arange(hop, dtype=torch.float64)[:, None]
+    # made on the CPU whatever device is set: the same everywhere, and the meta device's
+    # arithmetic would import torch's compiler, seconds of it
+    n = torch.arange(2 * hop, dtype=torch.float64, device="cpu")
+    k = torch.arange(hop, dtype=torch.float64, device="cpu")[:, None]
     window = torch.sin(math.pi / (2 * hop) * (n + 0.5))
     phase = math.pi / hop * (n + 0.5 + hop / 2) * (k + 0.5)
     return (math.sqrt(2 / hop) * window * torch.cos(phase)).float()

@@ -45,13 +45,15 @@ class STFTFilterbank(nn.Module):
         drop_nyquist: bool = True,
     ) -> None:
         super().__init__()
-        frequency = torch.arange(HOP + 1, dtype=torch.float64) * sampling_rate / N_FFT
+        # on the CPU whatever device is set, as in mdct.py
+        bins = torch.arange(HOP + 1, dtype=torch.float64, device="cpu")
+        frequency = bins * sampling_rate / N_FFT
         masks = torch.stack([(frequency >= low) & (frequency < high) for low, high in bands])
         if not drop_nyquist:
             masks[-1, -1] = True
         # not persistent: published checkpoints hold neither
         self.register_buffer("masks", masks.float(), persistent=False)
-        window = torch.hann_window(N_FFT, periodic=False)
+        window = torch.hann_window(N_FFT, periodic=False, device="cpu")
         self.register_buffer("window", window, persistent=False)
 
     @property

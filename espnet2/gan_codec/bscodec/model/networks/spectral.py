@@ -180,6 +180,8 @@ def init_as_inverses(encoder: SpectralEncoder, decoder: SpectralDecoder) -> None
     of its own in the latents.  A gain moves its whole group, so its direction is as much longer
     as an error in it costs more.  What the networks add begins small beside that.
     """
+    if encoder.linear_path.weight.is_meta:  # only its shapes are wanted
+        return
     hidden, features, taps = encoder.linear_path.weight.shape
     (stride,), first = encoder.linear_path.stride, int(encoder.linear_path.padding[0])
     bins, groups = sum(encoder.groups), encoder.groups

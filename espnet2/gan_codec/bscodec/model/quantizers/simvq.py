@@ -98,7 +98,8 @@ class SimVQ(nn.Module):
         self.register_buffer("_frames", None, persistent=False)
         # frames since each code was last used
         self.register_buffer("_idle", torch.zeros(codebook_size), persistent=False)
-        codebook = torch.randn(codebook_size, codebook_dim) * codebook_dim**-0.5
+        codebook = torch.empty(codebook_size, codebook_dim)
+        nn.init.normal_(codebook, std=codebook_dim**-0.5)
         self.register_buffer("frozen_codebook", codebook)
         self.code_transform = nn.Linear(codebook_dim, dim, bias=False)
         self._half_norms: torch.Tensor | None = None
