@@ -14,15 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import torch
 
-from espnet2.gan_codec.bscodec.format.audio import (
-    AudioReader,
-    AudioWriter,
-    resample,
-    write_audio,
-)
+from espnet2.gan_codec.bscodec.format.audio import AudioReader, AudioWriter, resample, write_audio
 from espnet2.gan_codec.bscodec.format.bitstream import BscReader, BscWriter, EncodedAudio
 from espnet2.gan_codec.bscodec.format.channels import MEAN, ChannelMix
 from espnet2.gan_codec.bscodec.format.header import BscHeader
+from espnet2.gan_codec.bscodec.format.salvage import salvage
 from espnet2.gan_codec.bscodec.format.signals import (
     CodecError,
     SampleCounter,
@@ -220,22 +216,25 @@ class Codec:
         float32: bool = False,
         progress: Callable[[float], object] | None = None,
         rate: int | str | None = None,
+        damaged: Callable[[str], object] | None = None,
     ) -> AudioWriter:
         """Decode a ``.bsc`` file to ``.wav`` or ``.flac`` and return what was seen of clipping.
 
         ``float32`` stores floats instead of 16-bit integers; ``progress`` as in ``encode_file``,
-        ``rate`` as in ``decode``.
+        ``rate`` as in ``decode``. With ``damaged``, a damaged file is decoded with silence for
+        the blocks that are lost, and ``damaged`` is called with each line that says which.
 
         Raises:
             BitstreamError, CodecError: the input is damaged or of another model.
             AudioError, OSError: the output cannot be written; nothing of it is left.
         """
-        with BscReader(source) as reader:
+        with BscReader(source, any_size=damaged is not None) as reader:
             header = reader.header
             self.check(header, reader.name)
             num_bands = count_bands(header.bands, bands, max_hz, reader.name)
             new_rate, length = playback(header, rate)
-            codes = (codes[..., :num_bands, :] for codes in reader)
+            blocks = salvage(reader, damaged) if damaged else reader
+            codes = (codes[..., :num_bands, :] for codes in blocks)
             with write_audio(target, new_rate, length, float32, header.num_channels) as writer:
                 for block in self._played(codes, header, new_rate, length):
                     writer.append(block)

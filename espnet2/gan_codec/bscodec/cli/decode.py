@@ -26,8 +26,9 @@ all that is below them, go into the folder OUT under their stems. A file that fa
 the others are made all the same; the exit status is 1 then. In a second run what is finished is
 skipped; what is there but does not belong to this run (older than its input, of another length,
 rate or number of channels) is an error for that file. --force makes everything again; an input is
-never overwritten.
+never overwritten. With --salvage the exit status is 3 if a file was damaged, and no other failed.
 """
+SALVAGED = 3  # exit status
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="float32",
         help="write 32-bit floats, which keep samples beyond full scale, not 16-bit integers",
     )
+    parser.add_argument(
+        "--salvage",
+        action="store_true",
+        help="decode what there is of cut and damaged files, with silence in the place of the "
+        "blocks that are missing, and say which",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,19 +73,31 @@ def _run(args: argparse.Namespace, streams: StandardStreams) -> int:
 
     from espnet2.gan_codec.bscodec.format.audio import AudioError, AudioReader
     from espnet2.gan_codec.bscodec.format.bitstream import BscHeader, BscReader
+    from espnet2.gan_codec.bscodec.format.salvage import salvage
     from espnet2.gan_codec.bscodec.format.signals import playback
 
     codec_of = _Codecs(args.model, args.device)
+    problems: list[str] = []
 
     def read_header(job: Job) -> BscHeader:
-        with BscReader(job.source) as reader:
+        with BscReader(job.source, any_size=args.salvage) as reader:
             return reader.header
+
+    def list_damage(job: Job) -> None:
+        with BscReader(job.source, any_size=True) as reader:
+            for _ in salvage(reader, damaged):
+                pass
+
+    def damaged(line: str) -> None:
+        problems.append(line)
+        print_note(streams.named(line))
 
     def make(job: Job, progress: Callable[[float], object]) -> str:
         header = read_header(job)
         codec = codec_of(header.model, str(job.source))
         written = codec.decode_file(
-            job.source, job.target, args.bands, args.max_hz, args.float32, progress, args.rate
+            *(job.source, job.target, args.bands, args.max_hz, args.float32, progress, args.rate),
+            damaged=damaged if args.salvage else None,
         )
         if written.num_clipped and not args.float32:
             target = streams.named(str(job.target))
@@ -100,11 +119,16 @@ def _run(args: argparse.Namespace, streams: StandardStreams) -> int:
             return "of another length or rate"
         if channels != header.num_channels:
             return "with another number of channels"
-        return "older than its input" if older_than_input(job) else None
+        if older_than_input(job):
+            return "older than its input"
+        if args.salvage:  # what is silent in a finished file is said again
+            list_damage(job)
+        return None
 
-    return run_job_list(
+    status = run_job_list(
         job_list, make, problem_with, lambda job: read_header(job).duration, args.force, streams
     )
+    return status or (SALVAGED if problems else 0)
 
 
 def _rate(text: str) -> int | str:

@@ -204,13 +204,19 @@ class BscReader:
     Args:
         source: a path, or a file that can be sought in.
         name: what errors call a file without a path.
+        any_size: take a file that is cut short or has more than its header says, too.
 
     Raises:
         BitstreamError: one line that names the file and what is wrong with it.
         OSError: the file cannot be read, or is a pipe or device.
     """
 
-    def __init__(self, source: str | os.PathLike | BinaryIO, name: str | None = None) -> None:
+    def __init__(
+        self,
+        source: str | os.PathLike | BinaryIO,
+        name: str | None = None,
+        any_size: bool = False,
+    ) -> None:
         if isinstance(source, (str, os.PathLike)):
             self.name = os.fspath(source)
             require_regular(source)
@@ -222,7 +228,12 @@ class BscReader:
             self.file_bytes = self._file.seek(0, os.SEEK_END)
             self._file.seek(0)
             self.header, self._start = unpack_header(self._file.read(MAX_HEADER_BYTES), self.name)
-            self._check_size()
+            if self.header.num_samples < 1:
+                raise BitstreamError(
+                    f"{self.name}: the file holds no audio (it was never finished)"
+                )
+            if self.wrong_size and not any_size:
+                raise BitstreamError(f"{self.name}: {self.wrong_size}")
         except BaseException:
             self._file.close()
             raise
@@ -242,12 +253,36 @@ class BscReader:
                 codes = rows.reshape(*header.codes_shape, frames)
                 if (codes < np.c_[list(header.codebook_sizes)]).all():
                     return codes
-        begin = index * header.frames_per_block * header.hop_length / header.sampling_rate
-        end = min(begin + frames * header.hop_length / header.sampling_rate, header.duration)
-        raise BitstreamError(
-            f"{self.name}: block {index + 1} of {header.num_blocks} "
-            f"({begin:.1f}-{end:.1f} s) is damaged"
-        )
+        where = f"block {index + 1} of {header.num_blocks} {self.times(index, index)}"
+        raise BitstreamError(f"{self.name}: {where} is damaged")
+
+    @property
+    def missing_bytes(self) -> int:
+        """What the file lacks of the size that its header says; negative: it has more."""
+        return self._start + self.header.blocks_bytes - self.file_bytes
+
+    @property
+    def wrong_size(self) -> str:
+        """What is wrong with the size of the file; empty: nothing."""
+        if self.missing_bytes > 0:
+            expected = self.file_bytes + self.missing_bytes
+            return f"the file is cut short: {self.file_bytes} of {expected} bytes"
+        more = -self.missing_bytes
+        return f"{more} bytes too many after the last block" if more else ""
+
+    @property
+    def num_blocks_there(self) -> int:
+        """Blocks that are there to their last byte."""
+        if self.missing_bytes <= 0:
+            return self.header.num_blocks
+        size = self.header.block_bytes(self.header.frames_per_block)
+        return (self.file_bytes - self._start) // size
+
+    def times(self, first: int, last: int) -> str:
+        """Return when the blocks from ``first`` to ``last`` begin and end, for a message."""
+        seconds = self.header.frames_per_block * self.header.hop_length / self.header.sampling_rate
+        end = min((last + 1) * seconds, self.header.duration)
+        return f"({first * seconds:.1f}-{end:.1f} s)"
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self.read_block(index) for index in range(self.header.num_blocks))
@@ -260,19 +295,6 @@ class BscReader:
 
     def close(self) -> None:
         self._file.close()
-
-    def _check_size(self) -> None:
-        expected = self._start + self.header.blocks_bytes
-        if self.header.num_samples < 1:
-            raise BitstreamError(f"{self.name}: the file holds no audio (it was never finished)")
-        if self.file_bytes < expected:
-            raise BitstreamError(
-                f"{self.name}: the file is cut short: {self.file_bytes} of {expected} bytes"
-            )
-        if self.file_bytes > expected:
-            raise BitstreamError(
-                f"{self.name}: {self.file_bytes - expected} bytes too many after the last block"
-            )
 
 
 def _checked_codes(header: BscHeader, codes: np.ndarray) -> np.ndarray:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 
 import numpy as np
 
+from espnet2.gan_codec.bscodec.format.salvage import MISSING
 from espnet2.gan_codec.bscodec.format.signals import CodecError
 from espnet2.gan_codec.bscodec.inference.chunks import chunked
 from espnet2.gan_codec.bscodec.inference.streaming_codec import StreamDecoder, StreamEncoder
@@ -79,6 +81,9 @@ def decode_channels(
 ) -> Iterator[np.ndarray]:
     """Decode blocks of codes, (N, f) or (C, N, f): undo ``encode_channels``.
 
+    Blocks full of ``MISSING`` become silence, and what follows them is decoded as a signal of its
+    own: no code is made up that its first samples would depend on.
+
     Args:
         blocks: of codes.
         make_stream: makes the stream of a channel with so many bands.
@@ -92,14 +97,46 @@ def decode_channels(
     Raises:
         CodecError: there is not enough memory.
     """
+    left = num_samples
+    for is_missing, run in groupby(blocks, _is_missing):
+        chunks = chunked(run, size)
+        decoded = (
+            _silent(chunks, make_stream) if is_missing else _decoded(chunks, make_stream, rate)
+        )
+        for audio in decoded:
+            yield audio[:left]
+            left -= len(audio[:left])
+
+
+def _is_missing(codes: np.ndarray) -> bool:
+    return codes.size > 0 and bool((codes == MISSING).all())
+
+
+def _silent(
+    chunks: Iterable[tuple[np.ndarray, bool]], make_stream: Callable[[int], StreamDecoder]
+) -> Iterator[np.ndarray]:
+    """Yield zeros, as many as there are samples in the frames of the chunks."""
+    hop_length = 0
+    for chunk, _ in chunks:
+        *channels, num_bands, num_frames = chunk.shape
+        hop_length = hop_length or make_stream(num_bands).hop_length
+        yield np.zeros((num_frames * hop_length, *channels), dtype=np.float32)
+
+
+def _decoded(
+    chunks: Iterable[tuple[np.ndarray, bool]],
+    make_stream: Callable[[int], StreamDecoder],
+    rate: int,
+) -> Iterator[np.ndarray]:
+    """Yield all samples of the frames of the chunks, which are one signal."""
     streams: list[StreamDecoder] = []
-    for chunk, last in chunked(blocks, size):
+    for chunk, last in chunks:
         channels = chunk.reshape(-1, *chunk.shape[-2:])
         streams = streams or [make_stream(channels.shape[1]) for _ in channels]
-        left = num_samples - streams[0].num_samples_out
-        with enough_memory(num_samples / rate):
+        done = streams[0].num_samples_out + chunk.shape[-1] * streams[0].hop_length
+        with enough_memory(done / rate):
             audio = [
-                stream.push(codes[None], last)[0, :left].float().cpu().numpy()
+                stream.push(codes[None], last)[0].float().cpu().numpy()
                 for stream, codes in zip(streams, channels, strict=True)
             ]
             yield audio[0] if len(audio) == 1 else np.stack(audio, axis=1)
