@@ -35,12 +35,14 @@ REQUIREMENTS = [
     "soxr>=0.3",  # resampling; one small wheel that needs numpy alone
     "scipy>=1.10",  # probe signals; ESPnet has it anyhow
     "pyyaml>=6",
+    "joblib>=1.3",  # how many CPUs a container leaves; librosa has it anyhow
     "safetensors>=0.4",  # weights without unpickling
     "tqdm>=4.60",
     "huggingface_hub>=0.20",  # models by tag
     "espnet_model_zoo>=0.1.7",  # models by tag in ESPnet's own layout; knows a tag's @revision
 ]
 
+DASK = ["distributed>=2024.1", "dask-jobqueue>=0.8.5"]  # what today's ESPnet runs jobs by
 TRAIN = ["tensorboard>=2.14", "matplotlib>=3.7"]  # ESPnet's trainer wants them, in an extra too
 SPEAKER = "asteroid-filterbanks>=0.4"  # of ESPnet's RawNet3; in its extra [spk] since 202609
 DEMO = ["auraloss>=0.4", "jinja2>=3", "matplotlib>=3.7"]
@@ -69,6 +71,7 @@ TEST = [
     SPEAKER,
     *DEMO,
     *TRAIN,
+    *DASK,
 ]
 
 # The plug-in's top-level name, and the code that starts it: see startup_files.
@@ -161,7 +164,13 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",  # torch 2.11 begins there; where it ends ESPnet and torch say
     install_requires=REQUIREMENTS,
-    extras_require={"train": TRAIN, "demo": DEMO, "score": SCORE, "test": TEST},
+    extras_require={
+        "train": TRAIN,
+        "demo": DEMO,
+        "score": SCORE,
+        "cluster": [*DASK, "bokeh>=3.1"],  # which draws the dashboard
+        "test": TEST,
+    },
     packages=own_packages(),
     py_modules=own_modules(),
     package_data={
