@@ -43,6 +43,7 @@ REQUIREMENTS = [
 ]
 
 DASK = ["distributed>=2024.1", "dask-jobqueue>=0.8.5"]  # what today's ESPnet runs jobs by
+PARQUET = ["pyarrow>=15"]
 TRAIN = ["tensorboard>=2.14", "matplotlib>=3.7"]  # ESPnet's trainer wants them, in an extra too
 SPEAKER = "asteroid-filterbanks>=0.4"  # of ESPnet's RawNet3; in its extra [spk] since 202609
 DEMO = ["auraloss>=0.4", "jinja2>=3", "matplotlib>=3.7"]
@@ -72,6 +73,7 @@ TEST = [
     *DEMO,
     *TRAIN,
     *DASK,
+    *PARQUET,
 ]
 
 # The plug-in's top-level name, and the code that starts it: see startup_files.
@@ -169,6 +171,7 @@ setup(
         "demo": DEMO,
         "score": SCORE,
         "cluster": [*DASK, "bokeh>=3.1"],  # which draws the dashboard
+        "parquet": PARQUET,
         "test": TEST,
     },
     packages=own_packages(),

@@ -47,9 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         default="ark",
-        choices=("ark", "npz", "speechlm"),
+        choices=("ark", "npz", "speechlm", "parquet"),
         help="ark: Kaldi archives of (frames, bands) matrices; npz: the same by NumPy; speechlm: "
-        "flat int32 vectors as ESPnet's speech LM reads them (default: ark)",
+        "flat int32 vectors as ESPnet's speech LM reads them; parquet: a row an utterance, as "
+        "Hugging Face datasets, Polars and Spark read it (default: ark)",
     )
     parser.add_argument(
         *("--shard-size", "--shard_size"),
