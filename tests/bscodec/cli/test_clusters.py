@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -38,17 +39,19 @@ class Cluster:
 
     def start(self, what, *words):
         command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *words, "--no-dashboard"]
-        return subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd="/")
+        return subprocess.Popen(
+            command, stderr=subprocess.DEVNULL, cwd="/", start_new_session=True
+        )
 
     def add_worker(self):
         words = [self.address, "--nthreads", "1", "--local-directory", str(self.folder)]
         self.workers.append(self.start("worker", *words))
 
     def end(self):
-        for process in (self.scheduler, *self.workers):
-            process.terminate()
-        for process in (self.scheduler, *self.workers):
-            process.wait(timeout=60)
+        for process in (*self.workers, self.scheduler):
+            with suppress(ProcessLookupError):  # with the processes that it has started
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 @pytest.fixture
