@@ -94,6 +94,12 @@ def test_settings_of_job_systems_are_those_of_dask_jobqueue(place, kind):
     refuse(place(f"type: {kind}\n{good}"), "memory")  # has to be said
 
 
+def test_workers_of_another_version_are_refused(place, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(cluster.pkgutil, "resolve_name", lambda name: "9.9")
+    refuse(place(HERE), f"has espnet-bscodec 9.9, not {cluster.VERSION}")
+
+
 def test_an_address_without_a_scheduler_is_one_line(monkeypatch):
     pytest.importorskip("distributed")
     import dask

@@ -73,6 +73,11 @@ def test_items_are_asked_for_as_there_is_room(work):
         assert len(asked) <= TWO.window
 
 
+def test_nothing_to_do_starts_nothing(work, monkeypatch):
+    monkeypatch.setattr(Processes, "executor", None)  # not called
+    assert list(run_all(TWO, work.work, [])) == []
+
+
 def test_closing_ends_the_processes(work):
     def interrupted():
         yield from range(2)

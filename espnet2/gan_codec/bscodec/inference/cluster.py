@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import pkgutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
@@ -16,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ KINDS = {
     "lsf": "dask_jobqueue:LSFCluster",
     "sge": "dask_jobqueue:SGECluster",
 }
+PACKAGE = "espnet-bscodec"
 GPU = "GPU"  # the resource of which a worker has one for each task that it takes at a time
 _WINDOW = 10_000  # tasks that the scheduler knows at a time
 _LOGGERS = ("distributed", "distributed.client", "distributed.worker", "tornado", "asyncio")
@@ -86,12 +89,37 @@ class Cluster:
             workers = scheduler["workers"].values()
             if not any(resources is None or GPU in worker["resources"] for worker in workers):
                 self.note(f"waiting for workers{' with the resource GPU' if resources else ''}")
+            self._check_workers(client)
             pool = client.get_executor(pure=False, resources=resources)
             try:
                 yield _Translated(self.where, pool, distributed.KilledWorker)
             finally:
                 if client.status == "running":
                     pool.shutdown(wait=False)  # all is done, or not wanted any more
+
+    def _check_workers(self, client: Any) -> None:
+        """Raise PlaceError for a worker without this package: it would die of the first task.
+
+        It is asked by a function that it surely has. Workers that join later are not asked.
+        """
+        answers = client.run(pkgutil.resolve_name, f"{__name__}:VERSION", on_error="return")
+        for address, theirs in answers.items():
+            if isinstance(theirs, Exception):
+                raise PlaceError(f"{self.where}: the worker {address}: {theirs}")
+            if theirs != VERSION:
+                raise PlaceError(
+                    f"{self.where}: the worker {address} has {PACKAGE} {theirs}, not {VERSION}"
+                )
+
+
+def _version() -> str:
+    try:
+        return version(PACKAGE)
+    except PackageNotFoundError:
+        return "of no version"
+
+
+VERSION = _version()
 
 
 class _Translated(Executor):

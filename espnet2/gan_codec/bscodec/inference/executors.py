@@ -12,7 +12,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from queue import SimpleQueue
 from typing import Protocol, TypeVar
 
@@ -147,10 +147,14 @@ def _until_a_process_dies(
     running: dict[Future[R], T] = {}
     done: SimpleQueue[Future[R]] = SimpleQueue()
     broken = False
+    first = list(islice(waiting, 1))
+    if not first:
+        return  # without processes that nobody needs
+    items = chain(first, waiting)
     with place.executor() as executor:
         while True:
             room = 0 if broken else place.window - len(running)
-            for item in islice(waiting, room):
+            for item in islice(items, room):
                 try:
                     future = executor.submit(function, item)
                 except BrokenProcessPool as error:
