@@ -105,7 +105,8 @@ class Cluster:
         answers = client.run(pkgutil.resolve_name, f"{__name__}:VERSION", on_error="return")
         for address, theirs in answers.items():
             if isinstance(theirs, Exception):
-                raise PlaceError(f"{self.where}: the worker {address}: {theirs}")
+                reason = " ".join(str(theirs).split())
+                raise PlaceError(f"{self.where}: the worker {address}: {reason}")
             if theirs != VERSION:
                 raise PlaceError(
                     f"{self.where}: the worker {address} has {PACKAGE} {theirs}, not {VERSION}"
@@ -126,12 +127,16 @@ class _Translated(Executor):
     """Dask's executor, with our words for a task of which workers die."""
 
     def __init__(self, where: str, pool: Executor, killed: type[Exception]) -> None:
-        self.where, self.pool, self.killed = where, pool, killed
-        self.folder = os.getcwd()
+        self.pool, self.killed, self.folder = pool, killed, os.getcwd()
+        self.lost = PlaceError(f"{where}: the scheduler is gone: run again to go on")
 
     def submit(self, function: Callable, /, *args: Any, **kwargs: Any) -> Future:
         outer: Future = Future()
-        inner = self.pool.submit(_call, self.folder, partial(function, *args, **kwargs))
+        work = partial(function, *args, **kwargs)
+        try:
+            inner = self.pool.submit(_call, self.folder, work)
+        except (OSError, RuntimeError) as error:  # of a client that has lost its scheduler
+            raise self.lost from error
         inner.add_done_callback(partial(self._pass_on, outer))
         return outer
 
@@ -139,8 +144,7 @@ class _Translated(Executor):
         try:
             outer.set_result(inner.result())
         except CancelledError:  # by Dask: we cancel nothing that is waited for
-            lost = f"{self.where}: the scheduler is gone: run again to go on"
-            outer.set_exception(PlaceError(lost))
+            outer.set_exception(self.lost)
         except self.killed:
             outer.set_exception(WorkerDied("workers died again and again"))
         except BaseException as error:
