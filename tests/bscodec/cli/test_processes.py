@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from espnet2.gan_codec.bscodec.cli import file_work
+from espnet2.gan_codec.bscodec.inference import executors
 
 from ..experiments import tree, write_audio, write_experiment
 from .corpus import contents
@@ -60,13 +62,27 @@ def test_a_second_run_goes_on_and_decoding_is_that_of_one_process(bscodec, corpu
     assert decoded.status == 1 and "in-bsc/a3.bsc: nothing to salvage" in decoded.err
 
 
-def test_little_audio_is_done_here(bscodec, monkeypatch):
-    monkeypatch.setattr(file_work, "open_place", None)  # not called
-    for name in "ab":
+@pytest.mark.parametrize(("seconds", "elsewhere"), [(1000, []), (0, ["b", "c"])])
+def test_what_is_left_after_some_seconds_goes_to_processes(
+    bscodec, monkeypatch, seconds, elsewhere
+):
+    seen = []
+
+    def run_here(place, function, jobs):
+        for job in jobs:
+            seen.append(job.source.stem)
+            future = Future()
+            future.set_result(function(job))
+            yield job, future
+
+    monkeypatch.setattr(executors, "run_all", run_here)
+    monkeypatch.setattr(executors, "available_cpus", lambda: 2)
+    monkeypatch.setattr(file_work, "HERE_SECONDS", seconds)
+    for name in "abc":
         write_audio(f"in/{name}.wav")
-    assert bscodec("encode in -o out").status == 0
-    monkeypatch.setattr(file_work, "PAYING_SECONDS", 0.1)
-    assert bscodec("encode in -o out").status == 0  # nothing is left to do
+    assert bscodec("encode in -o out --device cpu").out.splitlines()[-1] == "3 files: 3 made"
+    assert seen == elsewhere
+    assert tree("out") == ["a.bsc", "b.bsc", "c.bsc"]
 
 
 def test_one_file_is_for_no_cluster(bscodec):

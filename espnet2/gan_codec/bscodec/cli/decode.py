@@ -82,7 +82,7 @@ def _run(args: argparse.Namespace, streams: StandardStreams) -> int:
     def seconds(job: Job) -> float:
         return _read_header(job, args.salvage).duration
 
-    place = place_of_files(args, job_list, seconds)
+    place = place_of_files(args, job_list)
     work = _Decoding(args, place)
     damaged = []
 
@@ -90,7 +90,10 @@ def _run(args: argparse.Namespace, streams: StandardStreams) -> int:
         print_notes(report, streams)
         damaged.extend([job] * report.damaged)
 
-    status = run_job_list(job_list, work, tell, seconds, args.force, streams, place)
+    status = run_job_list(
+        *(job_list, work, tell, seconds, args.force, streams, place),
+        at_once=bool(args.cluster or args.nj),
+    )
     return status or (SALVAGED if damaged or work.damaged else 0)
 
 
@@ -111,7 +114,7 @@ class _Decoding:
     def __init__(self, args: argparse.Namespace, place) -> None:
         self.args, self.damaged = args, False
         self.device = place.device if place else args.device
-        self.codec_of: _Codecs | None = _Codecs(args.model, "cpu" if place else args.device)
+        self.codec_of: _Codecs | None = _Codecs(args.model, "cpu" if args.cluster else args.device)
 
     def __getstate__(self) -> dict:
         """Leave out the models: each process loads its own."""

@@ -33,7 +33,7 @@ other channels) is an error for that file. --force makes everything again; an in
 overwritten. Which single channel was taken is not stored: a run with another one needs --force.
 """
 FILE_PROCESSES = (
-    "processes for several files (default: one per CPU, or per GPU, where there is audio enough)"
+    "processes for several files (default: one per CPU, or per GPU, if the work takes long)"
 )
 
 
@@ -99,13 +99,16 @@ def _run(args: argparse.Namespace, streams: StandardStreams) -> int:
         with AudioReader(job.source, args.salvage) as reader:
             return reader.duration
 
-    place = place_of_files(args, job_list, seconds)
+    place = place_of_files(args, job_list)
 
     from espnet2.gan_codec.bscodec.codec import count_bands
 
-    codec = load_codec(args.model, args.device if place is None else "cpu").drop_decoder()
+    codec = load_codec(args.model, "cpu" if args.cluster else args.device).drop_decoder()
     work = _Encoding(args, codec, count_bands(codec.bands, args.bands, args.max_hz), place)
-    return run_job_list(job_list, work, _Tell(streams), seconds, args.force, streams, place)
+    return run_job_list(
+        *(job_list, work, _Tell(streams), seconds, args.force, streams, place),
+        at_once=bool(args.cluster or args.nj),
+    )
 
 
 class _Encoding:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import closing
@@ -33,7 +34,7 @@ if TYPE_CHECKING:  # with torch
     from espnet2.gan_codec.bscodec.inference.executors import Place
 
 LONG_SECONDS = 60  # a single file of more than that gets a progress bar
-PAYING_SECONDS = 100  # of audio, below which processes take longer to start than they save
+HERE_SECONDS = 10  # of work, before other processes are started, which takes some seconds too
 Progress = Callable[[float], object]
 Seconds = Callable[[Job], float]  # may raise ValueError or OSError
 
@@ -77,7 +78,7 @@ class FileWork(Protocol):
         """Return what is wrong with an existing target; None: nothing."""
 
 
-def place_of_files(args: argparse.Namespace, job_list: JobList, seconds: Seconds) -> Place | None:
+def place_of_files(args: argparse.Namespace, job_list: JobList) -> Place | None:
     """Return where files are made, as the options say; None: in this process, as a single one is.
 
     Raises:
@@ -88,27 +89,11 @@ def place_of_files(args: argparse.Namespace, job_list: JobList, seconds: Seconds
         if args.cluster:
             raise UsageError("--cluster: is for folders and several files")
         return None
-    if not (args.cluster or args.nj or _pays(job_list, seconds, args.force)):
-        return None
     place = open_place(args)
     if args.cluster:
         return place
     place = place.at_most(len(job_list.jobs))
     return place if len(place.devices) > 1 else None
-
-
-def _pays(job_list: JobList, seconds: Seconds, force: bool) -> bool:
-    """Whether there is audio enough to make for several processes to save time."""
-    total = 0.0
-    for job in job_list.jobs:
-        if force or not os.path.lexists(job.target):
-            try:
-                total += seconds(job)
-            except (ValueError, OSError):
-                continue  # the job itself reports what is wrong
-            if total > PAYING_SECONDS:
-                return True
-    return False
 
 
 def run_job_list(
@@ -119,6 +104,7 @@ def run_job_list(
     force: bool,
     streams: StandardStreams,
     place: Place | None,
+    at_once: bool,
 ) -> int:
     """Do all jobs; return the exit status: 0, or 1 if any of them failed.
 
@@ -128,11 +114,12 @@ def run_job_list(
         force: make every target again, though never over an input.
         streams: what ``-`` stands for.
         place: as of ``place_of_files``.
+        at_once: use it from the first job on; else for what is left after some seconds' work.
     """
     made = skipped = failed = 0
     streams.read()
     with _progress_bar(job_list, seconds) as bar:
-        reports = _Reports(job_list, work, force, bar, place)
+        reports = _Reports(job_list, work, force, bar, place, at_once)
         with closing(reports.in_order()) as done:
             for job, report in done:
                 if report is None:
@@ -172,40 +159,59 @@ class _Reports:
     """Every job with its report, in order; None: there was nothing to do."""
 
     def __init__(
-        self, job_list: JobList, work: FileWork, force: bool, bar, place: Place | None
+        self,
+        job_list: JobList,
+        work: FileWork,
+        force: bool,
+        bar,
+        place: Place | None,
+        at_once: bool,
     ) -> None:
         self.jobs, self.many = job_list.jobs, job_list.many
         self.into_folder = job_list.into_folder
-        self.work, self.force, self.bar, self.place = work, force, bar, place
+        self.work, self.force, self.bar = work, force, bar
+        self.place, self.at_once = place, at_once
         self.sources = {_identity(job.source) for job in self.jobs} - {None}
 
     def in_order(self) -> Generator[tuple[Job, Report | None]]:
-        yield from self._from_here() if self.place is None else self._from_elsewhere(self.place)
+        jobs = iter(self.jobs)
+        if self.place is None or not self.at_once:
+            yield from self._from_here(jobs)
+        if self.place is not None:
+            yield from self._from_elsewhere(self.place, list(jobs))
 
-    def _from_here(self) -> Iterator[tuple[Job, Report | None]]:
+    def _from_here(self, jobs: Iterator[Job]) -> Iterator[tuple[Job, Report | None]]:
+        """Do jobs, for some seconds only where there is another place."""
         from espnet2.gan_codec.bscodec.inference.thread_pool import at_most_threads
 
         progress = _nothing if self.many else self.bar.update
-        for job in self.jobs:
+        seconds = 0.0
+        for job in jobs:
+            begun = time.monotonic()
             is_due, report = self._check(job)
             if is_due and self.many:
                 with at_most_threads(1):  # as the processes do, so that rounding is the same
                     report = do_job(self.work, job, progress)
             elif is_due:
                 report = do_job(self.work, job, progress)
+            seconds += time.monotonic() - begun
             yield job, report
             if self.many:
                 self.bar.update()
+            if self.place is not None and seconds > HERE_SECONDS:
+                return
 
-    def _from_elsewhere(self, place: Place) -> Iterator[tuple[Job, Report | None]]:
+    def _from_elsewhere(
+        self, place: Place, jobs: list[Job]
+    ) -> Iterator[tuple[Job, Report | None]]:
         from espnet2.gan_codec.bscodec.inference.executors import run_all
 
         reports: dict[Job, Report | None] = {}
-        waiting = iter(self.jobs)
+        waiting = iter(jobs)
         head = next(waiting, None)
 
         def due() -> Iterator[Job]:
-            for job in self.jobs:
+            for job in jobs:
                 is_due, report = self._check(job)
                 if is_due:
                     yield job
