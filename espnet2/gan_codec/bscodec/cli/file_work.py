@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # with torch
     from espnet2.gan_codec.bscodec.inference.executors import Place
 
 LONG_SECONDS = 60  # a single file of more than that gets a progress bar
-HERE_SECONDS = 10  # of work, before other processes are started, which takes some seconds too
+HERE_SECONDS = 10  # of CPU time, before processes are started, which takes some seconds too
 Progress = Callable[[float], object]
 Seconds = Callable[[Job], float]  # may raise ValueError or OSError
 
@@ -187,14 +187,14 @@ class _Reports:
         progress = _nothing if self.many else self.bar.update
         seconds = 0.0
         for job in jobs:
-            begun = time.monotonic()
+            begun = time.process_time()
             is_due, report = self._check(job)
             if is_due and self.many:
                 with at_most_threads(1):  # as the processes do, so that rounding is the same
                     report = do_job(self.work, job, progress)
             elif is_due:
                 report = do_job(self.work, job, progress)
-            seconds += time.monotonic() - begun
+            seconds += time.process_time() - begun
             yield job, report
             if self.many:
                 self.bar.update()
