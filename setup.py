@@ -35,6 +35,7 @@ REQUIREMENTS = [
     "soxr>=0.3",  # resampling; one small wheel that needs numpy alone
     "scipy>=1.10",  # probe signals; ESPnet has it anyhow
     "pyyaml>=6",
+    "joblib>=1.3",  # how many CPUs a container leaves; librosa has it anyhow
     "safetensors>=0.4",  # weights without unpickling
     "tqdm>=4.60",
     "argcomplete>=3",  # completion in the shell; a small wheel that needs nothing
@@ -42,6 +43,8 @@ REQUIREMENTS = [
     "espnet_model_zoo>=0.1.7",  # models by tag in ESPnet's own layout; knows a tag's @revision
 ]
 
+DASK = ["distributed>=2024.1", "dask-jobqueue>=0.8.5"]  # what today's ESPnet runs jobs by
+PARQUET = ["pyarrow>=15"]
 TRAIN = ["tensorboard>=2.14", "matplotlib>=3.7"]  # ESPnet's trainer wants them, in an extra too
 SPEAKER = "asteroid-filterbanks>=0.4"  # of ESPnet's RawNet3; in its extra [spk] since 202609
 DEMO = ["auraloss>=0.4", "jinja2>=3", "matplotlib>=3.7"]
@@ -71,6 +74,8 @@ TEST = [
     SPEAKER,
     *DEMO,
     *TRAIN,
+    *DASK,
+    *PARQUET,
 ]
 
 # Its wheels are for Linux on x86-64; 2.3 has the one for Python 3.10, 3.x those for 3.11 to 3.13.
@@ -171,6 +176,8 @@ setup(
         "train": TRAIN,
         "demo": DEMO,
         "score": SCORE,
+        "cluster": [*DASK, "bokeh>=3.1"],  # which draws the dashboard
+        "parquet": PARQUET,
         "test": TEST,
         "fuzz": FUZZ,
         "audit": AUDIT,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
+
+from espnet2.gan_codec.bscodec.inference.cpus import available_cpus
 
 DESCRIPTION = """
 Measure our codec beside a naive computation of the same models and other codecs: speed, memory,
@@ -26,7 +27,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--threads",
         type=int,
-        default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+        default=available_cpus(),
         metavar="N",
         help="that torch may use (default: one a CPU)",
     )

@@ -11,8 +11,9 @@ import pytest
 import slurm_cluster
 import slurm_jobs
 import yaml
-from trial import copy_recipe, run, table
+from trial import copy_recipe, run, table, write_tone
 
+from espnet2.bin.bscodec import main
 from tests.espnet.test_stock_commands import CONFIG
 
 SLURM_PL = [sys.executable, str(Path(jobs.__file__).with_name("slurm.pl"))]
@@ -130,6 +131,36 @@ def wait_for(path):
     while not path.exists():
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+@long
+def test_tokens_by_workers_that_dask_starts_as_jobs(cluster, tmp_path, monkeypatch):
+    pytest.importorskip("dask_jobqueue")
+    folder = copy_recipe(tmp_path)
+    lines = []
+    for i in range(6):
+        write_tone(folder / f"audio/tone{i}.wav", 0.2 + 0.1 * i, hertz=200.0 * (i + 1))
+        lines.append(f"tone{i} audio/tone{i}.wav\n")
+    (folder / "wav.scp").write_text("".join(lines))
+    settings = {
+        "type": "slurm", "n_workers": 2, "cores": 1, "memory": "2GB", "walltime": "00:10:00",
+        "scheduler_options": {"host": "127.0.0.1"}, "log_directory": "dask-log",
+        "local_directory": str(tmp_path / "dask"),
+    }  # fmt: skip
+    (folder / "dask.yaml").write_text(yaml.safe_dump(settings))
+    words = ["--tokenize_args", "--shard-size 2", "bscodec-mini", "wav.scp", "dump/tokens"]
+    done = run(folder, "local/tokenize.sh", *words, cmd_backend="dask")
+    assert "6 utterances coded" in done.stdout and "with a cluster" in done.stdout
+    assert "note: waiting for workers" in done.stderr
+    assert list((folder / "dask-log").iterdir())  # of Slurm's jobs
+    monkeypatch.chdir(folder)
+    assert main("tokenize wav.scp -o alone --shard-size 2 -j 1 --device cpu".split()) == 0
+    for shard in (folder / "alone/shards").iterdir():
+        assert (folder / "dump/tokens/shards" / shard.name).read_bytes() == shard.read_bytes()
+    deadline = time.monotonic() + 60
+    while subprocess.run(["squeue", "--noheader"], capture_output=True, check=True).stdout:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
 
 
 @long

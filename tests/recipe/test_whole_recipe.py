@@ -111,6 +111,18 @@ def test_finished_stages_are_not_run_again(trained):
 
 
 @pytest.mark.long
+def test_scores_by_workers_of_dask_are_the_same(trained):
+    pytest.importorskip("distributed")
+    (trained / "dask.yaml").write_text("type: local\nn_workers: 1\n")
+    scores = decoded(trained, "test_music") / "scores"
+    before = (scores / "utterances.tsv").read_bytes()
+    shutil.rmtree(scores)
+    run(trained, *mini(trained), "--stage", 7, "--stop_stage", 7, cmd_backend="dask")
+    assert (scores / "utterances.tsv").read_bytes() == before
+    assert "--cluster dask.yaml" in (scores / "score.log").read_text()
+
+
+@pytest.mark.long
 def test_only_what_is_missing_is_decoded_again(trained):
     folder = decoded(trained, "test_sound")
     kept = times(decoded(trained, "test_music"), "*.wav")

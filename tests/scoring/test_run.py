@@ -12,6 +12,7 @@ import soundfile
 
 from espnet2.bin.bscodec import main as bscodec
 from espnet2.bin.gan_codec_score import main
+from espnet2.gan_codec.bscodec.inference.executors import Processes
 from espnet2.gan_codec.scoring import workers
 from espnet2.gan_codec.scoring.result import Task
 
@@ -131,7 +132,7 @@ def test_failed_pairs_are_reported_and_counted_and_do_not_sink_the_run(tmp_path,
 def test_a_second_run_scores_what_is_new_or_has_changed(utterances, tmp_path, monkeypatch):
     asked = []
 
-    def count(tasks, load, jobs):
+    def count(tasks, load, place):
         tasks = list(tasks)
         asked.append([(t.name, t.metrics) for t in tasks])
         metrics = load()
@@ -194,7 +195,9 @@ def test_bad_command_lines_are_one_line(utterances, tmp_path, capsys):
     out = ["--outdir", str(tmp_path / "out")]
     both = ["--ref", ref, "--hyp", hyp, *out]
     assert "expected --hyp, --peer" in refuse(["--ref", ref, *out], capsys, 2)
-    assert "--nj 0" in refuse([*both, "--nj", "0"], capsys, 2)
+    with pytest.raises(SystemExit, match="2"):
+        main([*both, "--outdir", str(tmp_path / "out"), "--nj", "0"])
+    assert "--nj: 0: expected a number above 0" in capsys.readouterr().err
     assert "two are called decoded" in refuse([*both, "--hyp", hyp], capsys, 2)
     assert "there is no --hyp of that name" in refuse([*both, "--codes", "x=y"], capsys, 2)
     assert "--codebook-sizes a" in refuse([*both, "--codebook-sizes", "a"], capsys, 2)
@@ -256,12 +259,13 @@ def test_a_process_that_dies_costs_its_pair_alone(utterances, tmp_path, monkeypa
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     import deadly
 
+    place = Processes(("cpu",) * jobs)
     tasks = []
     for i in range(6):
         path = tmp_path / f"{i}.wav"
         soundfile.write(path, voice(1.0 if i == 2 else 1.5), RATE)
         tasks.append(Task("s", str(i), "speech", path, path, ("deadly",)))
-    results = {o.task.name: o for o in workers.score_tasks(tasks, deadly.load, jobs)}
+    results = {o.task.name: o for o in workers.score_tasks(tasks, deadly.load, place)}
     assert sorted(results) == list("012345")
     assert results.pop("2").failure == "the process that scored it died"
     assert all(o.values == {"deadly": 36000.0} for o in results.values())

@@ -17,8 +17,14 @@ case "${cmd_backend}" in
         cuda_cmd="utils/slurm.pl"
         decode_cmd="utils/slurm.pl"
         ;;
+    dask) # local/tokenize.sh and stage 7 on Dask's workers (docs/cluster.md), other jobs on this machine
+        train_cmd="utils/run.pl"
+        cuda_cmd="utils/run.pl"
+        decode_cmd="utils/run.pl"
+        dask_cluster="${dask_cluster:-dask.yaml}" # or tcp://host:8786
+        ;;
     *)
-        echo "cmd.sh: cmd_backend=${cmd_backend}: expected local or slurm" >&2
+        echo "cmd.sh: cmd_backend=${cmd_backend}: expected local, slurm or dask" >&2
         exit 1
         ;;
 esac

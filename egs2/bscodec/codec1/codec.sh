@@ -107,7 +107,7 @@ done
 # ---- Defaults that depend on other options -----------------------------------------------------
 
 if [ -z "${nj}" ]; then
-    if [ "${cmd_backend}" = slurm ]; then nj=32; else nj=$(env -u OMP_NUM_THREADS nproc); fi
+    if [ "${cmd_backend}" = slurm ]; then nj=32; else nj=$(available_cpus); fi
 fi
 inference_nj=${inference_nj:-${nj}}
 for name in nj inference_nj; do

@@ -8,6 +8,7 @@ In short::
     audio = codec.decode(codec.load("a.bsc"))  # (num_samples,) at codec.sampling_rate
 """
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -31,6 +32,7 @@ from espnet2.gan_codec.bscodec.format.signals import (
     warn_of_loss,
 )
 from espnet2.gan_codec.bscodec.hub.checkpoint import LoadedModel, load_model
+from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.resolver import DEFAULT_MODEL
 from espnet2.gan_codec.bscodec.inference.chunks import chunk_frames
 from espnet2.gan_codec.bscodec.inference.coding import (
@@ -346,3 +348,16 @@ class Codec:
             theirs, ours = getattr(header, field), getattr(mine, field)
             if theirs != ours:
                 raise CodecError(f"{name}: its {field} {theirs} are not this model's {ours}")
+
+
+@functools.lru_cache(maxsize=1)
+def encoder_of(name: str, device: str, fingerprint: str) -> Codec:
+    """Return a codec without decoder, loaded once a process: for work that comes item by item.
+
+    Raises:
+        ModelError: it cannot be loaded any more, or is not the one with this fingerprint.
+    """
+    codec = Codec.from_pretrained(name, device).drop_decoder()
+    if codec.fingerprint != fingerprint:
+        raise ModelError(f"{name}: has changed during the run")
+    return codec

@@ -1,6 +1,5 @@
 """One scoring run: from lists of files to files of results."""
 
-import functools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,8 @@ from tqdm import tqdm
 
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.format.tables import formula_note
+from espnet2.gan_codec.bscodec.inference.cpus import available_cpus
+from espnet2.gan_codec.bscodec.inference.executors import Place, Processes
 from espnet2.gan_codec.scoring import tables, workers
 from espnet2.gan_codec.scoring.inputs import domain_of, read_utterances
 from espnet2.gan_codec.scoring.journal import Journal
@@ -24,6 +25,7 @@ from espnet2.gan_codec.scoring.versa import Versa
 
 JOURNAL = ".journal.jsonl"
 TABLE = "utterances.tsv"
+PAIRS_EACH = 10  # of a process by default: its start takes as long as scoring some pairs
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class Request:
         domain: one of DOMAINS, or ``auto``.
         outdir: for all results; made where it is missing.
         metrics: names, computed for every pair; None: those made for each pair's domain.
-        jobs: processes.
+        place: where pairs are scored; None: in as many processes as there are CPUs, where there
+            are pairs enough for them.
+        jobs: processes of VERSA.
         seed: of the bootstrap.
         command: the command line, for the record.
         versa: folder of score configs with which VERSA computes the metrics it has; None: it
@@ -49,6 +53,7 @@ class Request:
     outdir: Path
     metrics: list[str] | None = None
     options: Options = field(default_factory=Options)
+    place: Place | None = None
     jobs: int = 1
     seed: int = 0
     command: str = ""
@@ -113,7 +118,7 @@ def score(
         return catalogue.setting(name, request.options)
 
     request.outdir.mkdir(parents=True, exist_ok=True)
-    load = functools.partial(load_all, tuple(ours), request.options)
+    load = LoadMetrics(tuple(ours), request.options)
     results = {(o.task.system, o.task.name): o for o in absent}
     with Journal(request.outdir / JOURNAL, setting) as journal:
         if journal.damaged:
@@ -122,7 +127,7 @@ def score(
                 "and what they held is computed again"
             )
         todo = [t for t in tasks if (t.system, t.name) not in results]
-        results.update(_score_all(todo, ours, journal, load, request.jobs))
+        results.update(_score_all(todo, ours, journal, load, request.place))
         if versa:
             results.update(_score_by_versa(versa, results.values(), journal, request.jobs))
     ordered = [results[t.system, t.name] for t in tasks]
@@ -185,9 +190,15 @@ def _finish(
     return Results(systems, results, missing, messages)
 
 
-def load_all(names: tuple[str, ...], options: Options) -> dict[str, Metric]:
-    """Build metrics; what processes are started with."""
-    return {name: catalogue.load(name, options) for name in names}
+@dataclass(frozen=True)
+class LoadMetrics:
+    """Builds metrics, by name; processes that are told the same build them once."""
+
+    names: tuple[str, ...]
+    options: Options
+
+    def __call__(self) -> dict[str, Metric]:
+        return {name: catalogue.load(name, self.options) for name in self.names}
 
 
 def write(path: Path, text: str) -> None:
@@ -219,7 +230,11 @@ def _pair_up(
 
 
 def _score_all(
-    tasks: list[Task], ours: Sequence[str], journal: Journal, load: workers.Load, jobs: int
+    tasks: list[Task],
+    ours: Sequence[str],
+    journal: Journal,
+    load: workers.Load,
+    place: Place | None,
 ) -> dict[tuple[str, str], Result]:
     """Find what the journal does not know of our metrics, and add it there; return everything."""
     known = {(t.system, t.name): journal.known(t) for t in tasks}
@@ -229,10 +244,14 @@ def _score_all(
         rest = [m for m in task.metrics if m in ours and (not before or m not in before.values)]
         if rest or before is None:
             waiting.append(replace(task, metrics=tuple(rest)))
+    if place is None:
+        place = Processes(("cpu",) * available_cpus()).at_most(len(waiting) // PAIRS_EACH)
+    elif isinstance(place, Processes):
+        place = place.at_most(len(waiting))
     with tqdm(
         total=len(tasks), initial=len(tasks) - len(waiting), unit="pair", disable=None
     ) as bar:
-        for result in workers.score_tasks(waiting, load, min(jobs, len(waiting)) or 1):
+        for result in workers.score_tasks(waiting, load, place):
             journal.add(result)
             key = result.task.system, result.task.name
             before = known[key]

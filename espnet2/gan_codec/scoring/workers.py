@@ -1,21 +1,21 @@
 """Score pairs in processes of their own, so that nothing a library does can end the run."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor
+from contextlib import closing
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from espnet2.gan_codec.bscodec.format.audio import AudioReader, downmix
-from espnet2.gan_codec.bscodec.inference.process_pool import process_pool
+from espnet2.gan_codec.bscodec.inference.executors import Place, run_all
 from espnet2.gan_codec.scoring.metrics.band_energy import band_energies
 from espnet2.gan_codec.scoring.metrics.metric import Metric
 from espnet2.gan_codec.scoring.pairs import Pair, score_each
 from espnet2.gan_codec.scoring.result import Result, Task
 
 Load = Callable[[], Mapping[str, Metric]]
-_metrics: Mapping[str, Metric] = {}  # of a worker process
 
 
 def score_file_pair(task: Task, metrics: Mapping[str, Metric]) -> Result:
@@ -51,61 +51,30 @@ def read_pair(reference: Path, decoded: Path) -> tuple[Pair, int]:
     return Pair(original, audio, rate), decoded_rate
 
 
-def score_tasks(tasks: Iterable[Task], load: Load, jobs: int) -> Iterator[Result]:
+def score_tasks(tasks: Iterable[Task], load: Load, place: Place) -> Iterator[Result]:
     """Yield the result of every task, in the order in which they come to be ready.
 
-    Each of the ``jobs`` processes computes with one thread, so that a value depends neither on
-    their number nor on the machine's. Where a process dies (a library crashed, memory ran out),
-    those pairs that it may have died of are scored again, each in a process of its own.
+    Each process computes with one thread, so that a value depends neither on their number nor on
+    the machine's. A pair of which a process dies (a library crashed, memory ran out) has failed.
 
     Args:
-        load: builds the metrics by name; called once in every process, so it must be picklable.
-        jobs: number of processes, at least 1.
+        load: builds the metrics by name; called once in every process, so it must be picklable,
+            and equal to itself after that.
+        place: where the processes are.
+
+    Raises:
+        PlaceError: the place cannot be had, or is lost.
     """
-    waiting = iter(tasks)
-    suspects: list[Task] = []
-    while True:
-        yield from _until_a_process_dies(waiting, load, jobs, suspects)
-        if not suspects:
-            return
-        for task in suspects:
-            deadly: list[Task] = []
-            yield from _until_a_process_dies(iter([task]), load, 1, deadly)
-            if deadly:
+    with closing(run_all(place, partial(_score, load), tasks)) as results:
+        for task, future in results:
+            if isinstance(future.exception(), BrokenExecutor):
                 yield Result(task, failure="the process that scored it died")
-        suspects = []
+            else:
+                yield future.result()
 
 
-def _until_a_process_dies(
-    waiting: Iterator[Task], load: Load, jobs: int, lost: list[Task]
-) -> Iterator[Result]:
-    """Yield results until ``waiting`` is empty or a process has died; put unfinished in lost."""
-    running: dict[Future[Result], Task] = {}
-    with process_pool(jobs, _start, load) as pool:
-        while not lost:
-            while len(running) < 2 * jobs and (task := next(waiting, None)) is not None:
-                try:
-                    running[pool.submit(_score, task)] = task
-                except BrokenProcessPool:
-                    lost.append(task)
-                    break
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                task = running.pop(future)
-                try:
-                    result = future.result()
-                except BrokenProcessPool:
-                    lost.append(task)
-                else:
-                    yield result
-        lost += running.values()
+_metrics_of = lru_cache(maxsize=1)(lambda load: load())
 
 
-def _start(load: Load) -> None:
-    global _metrics
-    _metrics = load()
-
-
-def _score(task: Task) -> Result:
-    return score_file_pair(task, _metrics)
+def _score(load: Load, task: Task) -> Result:
+    return score_file_pair(task, _metrics_of(load))

@@ -9,7 +9,7 @@ from importlib.metadata import version
 import pytest
 
 from espnet2.bin.bscodec import COMMANDS
-from espnet2.gan_codec.bscodec.cli import jobs
+from espnet2.gan_codec.bscodec.cli import file_work, jobs
 
 from ..experiments import assert_one_error, tree, write_audio
 
@@ -159,7 +159,7 @@ def test_version_names_what_it_stands_on(bscodec, monkeypatch):
 def test_long_files_have_a_progress_bar_on_a_terminal(monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     plan = jobs.JobList([jobs.Job("a", "b")], many=False, into_folder=False)
-    with jobs._progress_bar(plan, lambda job: 59.0) as short:
+    with file_work._progress_bar(plan, lambda job: 59.0) as short:
         assert short.disable
-    with jobs._progress_bar(plan, lambda job: 61.0) as long:
+    with file_work._progress_bar(plan, lambda job: 61.0) as long:
         assert not long.disable and long.total == 61

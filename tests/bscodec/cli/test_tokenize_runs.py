@@ -202,21 +202,3 @@ def test_planning_holds_a_few_bytes_a_line(workplace):
     done = subprocess.run([sys.executable, "-c", PLAN], capture_output=True, text=True, check=True)
     lines, shards, kibibytes = map(int, done.stdout.split())
     assert (lines, shards) == (count, 500) and kibibytes < 50 * 1024
-
-
-def test_a_device_for_each_process(monkeypatch):
-    import torch
-
-    from espnet2.gan_codec.bscodec.tokens.workers import choose_devices
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert choose_devices("auto", 3) == choose_devices("cpu", 3) == ["cpu"] * 3
-    with pytest.raises(TokensError, match="no such GPU"):
-        choose_devices("cuda", None)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert choose_devices("auto", None) == ["cuda:0", "cuda:1"]
-    assert choose_devices("cuda", 1) == ["cuda:0"] and choose_devices("cpu", 1) == ["cpu"]
-    with pytest.raises(TokensError, match="one per GPU"):
-        choose_devices("cuda", 3)

@@ -51,7 +51,7 @@ test_share=0.05
 . ./path.sh
 
 [ $# -eq 0 ] || die "$1: no such argument; --help lists the options"
-nj=${nj:-$(env -u OMP_NUM_THREADS nproc)}
+nj=${nj:-$(available_cpus)}
 
 open_corpus() {
     local folder=$1 part dset

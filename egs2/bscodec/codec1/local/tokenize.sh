@@ -10,7 +10,7 @@ tokenize_args=
 help_message="Usage: local/tokenize.sh [options] MODEL IN OUT
   MODEL IN OUT     as for bscodec tokenize: a tag or an experiment's folder; wav.scp, a list or a
                    folder; the folder of tokens (docs/tokens.md)
-  --nj             jobs                              (default: number of CPUs, 32 with slurm)
+  --nj             jobs                              (default: number of CPUs, 32 with slurm; not for dask)
   --gpu            a GPU for each job                (default: ${gpu})
   --tokenize_args  options for bscodec tokenize, e.g. '--format speechlm --shard-size 500'"
 
@@ -25,7 +25,7 @@ in=$2
 out=$3
 need "${in}" "it is what is to be tokenized"
 if [ -z "${nj}" ]; then
-    if [ "${cmd_backend}" = slurm ]; then nj=32; else nj=$(env -u OMP_NUM_THREADS nproc); fi
+    if [ "${cmd_backend}" = slurm ]; then nj=32; else nj=$(available_cpus); fi
 fi
 [[ ${nj} =~ ^[1-9][0-9]*$ ]] || die "--nj ${nj}: expected a whole number above 0"
 arguments=()
@@ -39,6 +39,9 @@ if ${gpu}; then
 fi
 tokenize=(python3 -m espnet2.bin.bscodec tokenize "${in}" -o "${out}" --model "${model}")
 tokenize+=("${arguments[@]}")
+if [ "${cmd_backend}" = dask ]; then
+    exec "${tokenize[@]}" --device "${device}" --cluster "${dask_cluster}"
+fi
 
 rm -f "${out}"/log/tokenize.*.log
 # shellcheck disable=SC2086

@@ -106,8 +106,11 @@ domain_of() {
 
 score_sets() {
     local dset dir domain table system
-    local -a arguments scored=()
+    local -a arguments scored=() place=(--nj "${inference_nj}")
     find_model
+    if [ "${cmd_backend}" = dask ]; then
+        place=(--cluster "${dask_cluster}")
+    fi
     table=${codec_exp}/${inference_tag}/scores
     system="$(model_name) ${inference_tag%"_$(model_name)"}"
     words arguments "${scoring_args}"
@@ -124,7 +127,7 @@ score_sets() {
             ${decode_cmd} --num_threads "${inference_nj}" "${dir}/scores/score.log" \
                 python3 -m espnet2.bin.gan_codec_score --ref "${dir}/ref.scp" \
                 --hyp "${system}=${dir}/wav.scp" --codes "${system}=${dir}/codec.scp" \
-                --domain "${domain}" --outdir "${dir}/scores" --nj "${inference_nj}" \
+                --domain "${domain}" --outdir "${dir}/scores" "${place[@]}" \
                 "${arguments[@]}"
             finish "${dir}/scores"
         else

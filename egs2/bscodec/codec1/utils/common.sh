@@ -15,6 +15,11 @@ need() {
     [ -e "$1" ] || die "$1: no such file; $2"
 }
 
+# available_cpus: how many this process may use, by affinity and a container's quota.
+available_cpus() {
+    python3 -c 'from espnet2.gan_codec.bscodec.inference.cpus import available_cpus as n; print(n())'
+}
+
 count_lines() {
     wc -l <"$1" | tr -d ' '
 }

@@ -19,6 +19,8 @@ from collections import deque
 from jobs import JobError, Jobs, RunningJob, main, positive, report
 from tqdm import tqdm
 
+from espnet2.gan_codec.bscodec.inference.cpus import available_cpus
+
 POLL = 0.05  # seconds between two looks at the running jobs
 
 
@@ -26,7 +28,7 @@ def run(jobs: Jobs) -> None:
     """Run all jobs; raises JobError when some fail."""
     if positive(jobs.options, "num_nodes", 1) > 1:
         raise JobError("--num_nodes: one machine only; take cmd_backend=slurm in cmd.sh")
-    at_once = positive(jobs.options, "max_jobs_run", os.cpu_count() or 1)
+    at_once = positive(jobs.options, "max_jobs_run", available_cpus())
     waiting, running, failed = deque(jobs.numbers), {}, {}
     alone = len(waiting) == 1
     bar = tqdm(total=len(waiting), desc=os.path.basename(jobs.log), disable=alone or None)

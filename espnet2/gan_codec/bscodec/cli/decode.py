@@ -1,17 +1,24 @@
 """``bscodec decode``: ``.bsc`` files to audio files."""
 
 import argparse
+import functools
 import re
 from collections.abc import Callable
 
-from espnet2.gan_codec.bscodec.cli.encode import add_common_arguments, load_codec
-from espnet2.gan_codec.bscodec.cli.jobs import (
-    Job,
-    list_jobs,
-    older_than_input,
-    print_note,
+from espnet2.gan_codec.bscodec.cli.encode import (
+    FILE_PROCESSES,
+    add_common_arguments,
+    load_codec,
+)
+from espnet2.gan_codec.bscodec.cli.file_work import (
+    Progress,
+    Report,
+    place_of_files,
+    print_notes,
     run_job_list,
 )
+from espnet2.gan_codec.bscodec.cli.jobs import Job, list_jobs, older_than_input, print_note
+from espnet2.gan_codec.bscodec.cli.places import add_place_arguments
 from espnet2.gan_codec.bscodec.cli.standard_streams import StandardStreams, standard_streams
 
 HELP = "turn .bsc files into audio files"
@@ -60,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="decode what there is of cut and damaged files, with silence in the place of the "
         "blocks that are missing, and say which",
     )
+    add_place_arguments(parser, FILE_PROCESSES)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,64 +79,103 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, streams: StandardStreams) -> int:
     job_list = list_jobs(streams.inputs, streams.output, [".bsc"], [".wav", ".flac"])
 
-    from espnet2.gan_codec.bscodec.format.audio import AudioError, AudioReader
-    from espnet2.gan_codec.bscodec.format.bitstream import BscHeader, BscReader
-    from espnet2.gan_codec.bscodec.format.salvage import salvage
-    from espnet2.gan_codec.bscodec.format.signals import playback
+    def seconds(job: Job) -> float:
+        return _read_header(job, args.salvage).duration
 
-    codec_of = _Codecs(args.model, args.device)
-    problems: list[str] = []
+    place = place_of_files(args, job_list)
+    work = _Decoding(args, place)
+    damaged = []
 
-    def read_header(job: Job) -> BscHeader:
-        with BscReader(job.source, any_size=args.salvage) as reader:
-            return reader.header
+    def tell(job: Job, report: Report) -> None:
+        print_notes(report, streams)
+        damaged.extend([job] * report.damaged)
 
-    def list_damage(job: Job) -> None:
-        with BscReader(job.source, any_size=True) as reader:
-            for _ in salvage(reader, damaged):
-                pass
+    status = run_job_list(
+        *(job_list, work, tell, seconds, args.force, streams, place),
+        at_once=bool(args.cluster or args.nj),
+    )
+    return status or (SALVAGED if damaged or work.damaged else 0)
 
-    def damaged(line: str) -> None:
-        problems.append(line)
-        print_note(streams.named(line))
 
-    def make(job: Job, progress: Callable[[float], object]) -> str:
-        header = read_header(job)
+def _read_header(job: Job, any_size: bool):
+    from espnet2.gan_codec.bscodec.format.bitstream import BscReader
+
+    with BscReader(job.source, any_size=any_size) as reader:
+        return reader.header
+
+
+class _Decoding:
+    """How a ``.bsc`` file becomes an audio file.
+
+    Attributes:
+        damaged: a file that is there already was made of a damaged one.
+    """
+
+    def __init__(self, args: argparse.Namespace, place) -> None:
+        self.args, self.damaged = args, False
+        self.device = place.device if place else args.device
+        self.codec_of: _Codecs | None = _Codecs(args.model, "cpu" if args.cluster else args.device)
+
+    def __getstate__(self) -> dict:
+        """Leave out the models: each process loads its own."""
+        return {**self.__dict__, "codec_of": None}
+
+    def make(self, job: Job, report: Report, progress: Progress) -> str:
+        """Decode a file."""
+        args = self.args
+
+        def damaged(line: str) -> None:
+            report.damaged = True
+            report.notes.append(line)
+
+        header = _read_header(job, self.args.salvage)
+        codec_of = self.codec_of or _codecs_of_process(args.model, self.device)
         codec = codec_of(header.model, str(job.source))
         written = codec.decode_file(
             *(job.source, job.target, args.bands, args.max_hz, args.float32, progress, args.rate),
             damaged=damaged if args.salvage else None,
         )
         if written.num_clipped and not args.float32:
-            target = streams.named(str(job.target))
-            print_note(
-                f"{target}: {written.num_clipped} samples clipped at full scale "
+            report.notes.append(
+                f"{job.target}: {written.num_clipped} samples clipped at full scale "
                 f"(peak {written.peak:.2f}); --float keeps them"
             )
         return f"{job.source} -> {job.target}: {header.duration:.2f} s"
 
-    def problem_with(job: Job) -> str | None:
-        header = read_header(job)
+    def problem_with(self, job: Job) -> str | None:
+        """Say what is wrong with an audio file that is there."""
+        from espnet2.gan_codec.bscodec.format.audio import AudioError, AudioReader
+        from espnet2.gan_codec.bscodec.format.signals import playback
+
+        header = _read_header(job, self.args.salvage)
         try:
             with AudioReader(job.target) as reader:
                 found = (reader.sampling_rate, reader.num_samples)
                 channels = reader.num_channels
         except AudioError:
             return "is no finished audio file"
-        if found != playback(header, args.rate):
+        if found != playback(header, self.args.rate):
             return "of another length or rate"
         if channels != header.num_channels:
             return "with another number of channels"
         if older_than_input(job):
             return "older than its input"
-        if args.salvage:  # what is silent in a finished file is said again
-            list_damage(job)
+        if self.args.salvage:
+            self._tell_damage(job)
         return None
 
-    status = run_job_list(
-        job_list, make, problem_with, lambda job: read_header(job).duration, args.force, streams
-    )
-    return status or (SALVAGED if problems else 0)
+    def _tell_damage(self, job: Job) -> None:
+        """Say again what is silent in a finished file."""
+        from espnet2.gan_codec.bscodec.format.bitstream import BscReader
+        from espnet2.gan_codec.bscodec.format.salvage import salvage
+
+        def damaged(line: str) -> None:
+            self.damaged = True
+            print_note(line)
+
+        with BscReader(job.source, any_size=True) as reader:
+            for _ in salvage(reader, damaged):
+                pass
 
 
 def _rate(text: str) -> int | str:
@@ -146,8 +193,8 @@ class _Codecs:
     anything loaded of its own choice.
     """
 
-    def __init__(self, name: str | None, device: str) -> None:
-        self.device = device
+    def __init__(self, name: str | None, device: str, get: Callable = load_codec) -> None:
+        self.device, self.get = device, get
         self.known: dict = {}
         self.name = name
         if name is not None:
@@ -167,9 +214,17 @@ class _Codecs:
 
         if name not in self.known:
             try:
-                self.known[name] = load_codec(name, self.device)
+                self.known[name] = self.get(name, self.device)
             except ModelError as error:
                 self.known[name] = error
         if isinstance(self.known[name], ModelError):
             raise self.known[name]
         return self.known[name]
+
+
+@functools.lru_cache(maxsize=1)
+def _codecs_of_process(name: str | None, device: str) -> _Codecs:
+    """The models of another process, which loads each of them once and says nothing of it."""
+    from espnet2.gan_codec.bscodec.codec import Codec
+
+    return _Codecs(name, device, Codec.from_pretrained)

@@ -3,16 +3,17 @@
 import argparse
 import os
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
-from espnet2.gan_codec.bscodec.cli.jobs import (
-    Job,
-    list_jobs,
-    older_than_input,
-    print_note,
+from espnet2.gan_codec.bscodec.cli.file_work import (
+    Progress,
+    Report,
+    place_of_files,
+    print_notes,
     run_job_list,
 )
+from espnet2.gan_codec.bscodec.cli.jobs import Job, list_jobs, older_than_input, print_note
+from espnet2.gan_codec.bscodec.cli.places import add_place_arguments
 from espnet2.gan_codec.bscodec.cli.standard_streams import StandardStreams, standard_streams
 from espnet2.gan_codec.bscodec.cli.usage import add_model_arguments
 
@@ -31,6 +32,9 @@ is there but does not belong to this run (older than its input, of another model
 other channels) is an error for that file. --force makes everything again; an input is never
 overwritten. Which single channel was taken is not stored: a run with another one needs --force.
 """
+FILE_PROCESSES = (
+    "processes for several files (default: one per CPU, or per GPU, if the work takes long)"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="code what there is of cut and damaged files, and say what is missing",
     )
+    add_place_arguments(parser, FILE_PROCESSES)
     parser.set_defaults(model="bscodec-mini")
 
 
@@ -87,65 +92,90 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, streams: StandardStreams) -> int:
     from espnet2.gan_codec.bscodec.format.audio import SUFFIXES, AudioReader
-    from espnet2.gan_codec.bscodec.format.bitstream import BitstreamError, BscReader
-    from espnet2.gan_codec.bscodec.format.channels import KEEP, ChannelMix
 
     job_list = list_jobs(streams.inputs, streams.output, SUFFIXES, [".bsc"])
 
+    def seconds(job: Job) -> float:
+        with AudioReader(job.source, args.salvage) as reader:
+            return reader.duration
+
+    place = place_of_files(args, job_list)
+
     from espnet2.gan_codec.bscodec.codec import count_bands
 
-    codec = load_codec(args.model, args.device).drop_decoder()
-    num_bands = count_bands(codec.bands, args.bands, args.max_hz)
-    tell_conversion = _ConversionNote(codec.sampling_rate, args.channels)
+    codec = load_codec(args.model, "cpu" if args.cluster else args.device).drop_decoder()
+    work = _Encoding(args, codec, count_bands(codec.bands, args.bands, args.max_hz), place)
+    return run_job_list(
+        *(job_list, work, _Tell(streams), seconds, args.force, streams, place),
+        at_once=bool(args.cluster or args.nj),
+    )
 
-    def note(line: str) -> None:
-        print_note(streams.named(line))
 
-    def make(job: Job, progress: Callable[[float], object]) -> str:
+class _Encoding:
+    """How an audio file becomes a ``.bsc`` file."""
+
+    def __init__(self, args: argparse.Namespace, codec, num_bands: int, place) -> None:
+        self.args, self.codec, self.num_bands = args, codec, num_bands
+        self.fingerprint = codec.fingerprint
+        self.device = place.device if place else args.device
+
+    def __getstate__(self) -> dict:
+        """Leave out the model: each process loads its own."""
+        return {**self.__dict__, "codec": None}
+
+    def make(self, job: Job, report: Report, progress: Progress) -> str:
+        """Encode a file."""
+        from espnet2.gan_codec.bscodec.codec import encoder_of
+        from espnet2.gan_codec.bscodec.format.audio import AudioReader
+
+        args = self.args
+        codec = self.codec or encoder_of(args.model, self.device, self.fingerprint)
         with AudioReader(job.source, args.salvage) as reader:
-            tell_conversion(reader, note)
+            report.changes.update(_conversions(reader, codec.sampling_rate, args.channels))
         problems: list[str] = []
         header = codec.encode_file(
             job.source,
             job.target,
-            num_bands,
+            self.num_bands,
             progress=progress,
             missing=problems.append if args.salvage else None,
             channels=args.channels,
             keep_rate=args.keep_rate,
-            notice=lambda line: note(f"{line}, --channels keep codes all"),
+            notice=lambda line: report.notes.append(f"{line}, --channels keep codes all"),
         )
         if problems:
-            note(f"{job.source}: salvaged {header.duration:.2f} s: {'; '.join(problems)}")
+            report.notes.append(
+                f"{job.source}: salvaged {header.duration:.2f} s: {'; '.join(problems)}"
+            )
         return (
             f"{job.source} -> {job.target}: {header.duration:.2f} s, "
             f"{header.bitrate / 1000:.2f} kbit/s, {job.target.stat().st_size} bytes"
         )
 
-    def problem_with(job: Job) -> str | None:
+    def problem_with(self, job: Job) -> str | None:
+        """Say what is wrong with a ``.bsc`` file that is there."""
+        from espnet2.gan_codec.bscodec.format.bitstream import BitstreamError, BscReader
+
         try:
             with BscReader(job.target) as reader:
                 header = reader.header
         except BitstreamError:
             return "is no finished .bsc file"
         plain = replace(header, num_channels=1, original_rate=0, original_samples=0)
-        if plain != codec.header(num_bands, header.num_samples):
+        if plain != self.codec.header(self.num_bands, header.num_samples):
             return "of another model or with other bands"
-        if header.num_channels != num_channels(job):
+        if header.num_channels != self._num_channels(job):
             return "with other channels"
         return "older than its input" if older_than_input(job) else None
 
-    def num_channels(job: Job) -> int:
-        if args.channels != KEEP:
+    def _num_channels(self, job: Job) -> int:
+        from espnet2.gan_codec.bscodec.format.audio import AudioReader
+        from espnet2.gan_codec.bscodec.format.channels import KEEP, ChannelMix
+
+        if self.args.channels != KEEP:
             return 1  # without a look into the input
-        with AudioReader(job.source, args.salvage) as reader:
+        with AudioReader(job.source, self.args.salvage) as reader:
             return ChannelMix(KEEP, reader.num_channels, reader.path).num_outputs
-
-    def seconds(job: Job) -> float:
-        with AudioReader(job.source, args.salvage) as reader:
-            return reader.duration
-
-    return run_job_list(job_list, make, problem_with, seconds, args.force, streams)
 
 
 def parse_channels(text: str) -> str | int:
@@ -167,24 +197,29 @@ def load_codec(name: str, device: str):
     return codec
 
 
-class _ConversionNote:
-    """Say once in a run that audio is resampled or that channels are left out."""
+def _conversions(reader, sampling_rate: int, channels: str | int) -> dict[str, str]:
+    """Say what is done to a file's rate and channels, by kind."""
+    changes = {}
+    if reader.sampling_rate != sampling_rate:
+        changes["rate"] = f"resampled from {reader.sampling_rate} to {sampling_rate} Hz"
+    if channels == "mean" and reader.num_channels > 1:
+        changes["channels"] = f"downmixed from {reader.num_channels} channels to one"
+    elif channels != "keep" and reader.num_channels > 1:
+        changes["channels"] = f"channel {channels} taken of {reader.num_channels}"
+    return changes
 
-    def __init__(self, sampling_rate: int, channels: str | int) -> None:
-        self.sampling_rate, self.channels = sampling_rate, channels
+
+class _Tell:
+    """Print the notes of a report, and each kind of conversion once in a run."""
+
+    def __init__(self, streams: StandardStreams) -> None:
+        self.streams = streams
         self.said: set[str] = set()
 
-    def __call__(self, reader, note: Callable[[str], object]) -> None:
-        changes = []
-        if reader.sampling_rate != self.sampling_rate and "rate" not in self.said:
-            self.said.add("rate")
-            changes.append(f"resampled from {reader.sampling_rate} to {self.sampling_rate} Hz")
-        is_kept = reader.num_channels == 1 or self.channels == "keep"
-        if not is_kept and "channels" not in self.said:
-            self.said.add("channels")
-            if self.channels == "mean":
-                changes.append(f"downmixed from {reader.num_channels} channels to one")
-            else:
-                changes.append(f"channel {self.channels} taken of {reader.num_channels}")
+    def __call__(self, job: Job, report: Report) -> None:
+        changes = [text for kind, text in report.changes.items() if kind not in self.said]
+        self.said |= report.changes.keys()
         if changes:
-            note(f"{reader.path}: {' and '.join(changes)} (others like it: not said again)")
+            source = self.streams.named(str(job.source))
+            print_note(f"{source}: {' and '.join(changes)} (others like it: not said again)")
+        print_notes(report, self.streams)

@@ -1,20 +1,16 @@
-"""From the inputs and output of a command line to the files to make, and the loop over them."""
+"""From the inputs and output of a command line to the files to make, and lines to print."""
 
-import errno
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from espnet2.gan_codec.bscodec.cli.standard_streams import STDOUT, StandardStreams
+from espnet2.gan_codec.bscodec.cli.standard_streams import STDOUT
 from espnet2.gan_codec.bscodec.cli.usage import UsageError
 from espnet2.gan_codec.bscodec.format.escapes import escaped
-from espnet2.gan_codec.bscodec.format.files import require_regular
-
-LONG_SECONDS = 60  # a single file of more than that gets a progress bar
 
 
 @dataclass(frozen=True)
@@ -107,115 +103,9 @@ def _sources(inputs: list[str], suffixes: Collection[str]) -> Iterator[tuple[Pat
             yield path, path.relative_to(name).with_suffix("")
 
 
-def run_job_list(
-    job_list: JobList,
-    make: Callable[[Job, Callable[[float], object]], str],
-    problem_with: Callable[[Job], str | None],
-    seconds: Callable[[Job], float],
-    force: bool,
-    streams: StandardStreams,
-) -> int:
-    """Do all jobs; return the exit status: 0, or 1 if any of them failed.
-
-    Args:
-        make: does one job, reports seconds of audio done to its second argument, and returns
-            a line to print.
-        problem_with: what is wrong with an existing target; None: nothing.
-        seconds: length of a job's audio.
-        force: make every target again, though never over an input.
-        streams: what ``-`` stands for.
-    """
-    made = skipped = failed = 0
-    streams.read()
-    sources = {_identity(job.source) for job in job_list.jobs} - {None}
-    with _progress_bar(job_list, seconds) as bar:
-        for job in job_list.jobs:
-            try:
-                if _identity(job.target) in sources:
-                    raise FileExistsError(
-                        errno.EEXIST, "is an input, which is never overwritten", str(job.target)
-                    )
-                if os.path.exists(job.target):
-                    require_regular(job.target)  # a pipe may have a reader: it is not replaced
-                if not force and os.path.lexists(job.target):
-                    _check_existing(job, problem_with(job) if job_list.many else "")
-                    skipped += 1
-                else:
-                    if job_list.into_folder:
-                        job.target.parent.mkdir(parents=True, exist_ok=True)
-                    changed = os.stat(job.source).st_mtime_ns
-                    line = make(job, _nothing if job_list.many else bar.update)
-                    _date(job.target, changed)
-                    streams.write()
-                    if not streams.holds_stdout:
-                        print_line(streams.named(line))
-                    made += 1
-            except BrokenPipeError:
-                raise  # nobody reads what is printed: no matter of this job
-            except (ValueError, OSError) as error:
-                print_error(error, job.target, streams)
-                failed += 1
-                if getattr(error, "errno", None) == errno.ENOSPC:
-                    break  # the other jobs would fail alike
-            if job_list.many:
-                bar.update()
-    if job_list.many:
-        left = len(job_list.jobs) - made - skipped - failed
-        outcomes = {
-            "already there and skipped (--force makes them again)": skipped,
-            "failed": failed,
-            "not tried": left,
-        }
-        parts = [f"{made} made"] + [f"{n} {what}" for what, n in outcomes.items() if n]
-        print_line(f"{len(job_list.jobs)} files: {', '.join(parts)}")
-    return 1 if failed else 0
-
-
-def _nothing(_: float) -> None:
-    """Progress within a file, where the bar counts files."""
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode of a file, whatever its name; None: there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _check_existing(job: Job, problem: str | None) -> None:
-    if problem is not None:
-        reason = f", but {problem}" if problem else ""
-        raise FileExistsError(
-            errno.EEXIST, f"is there already{reason} (--force overwrites)", str(job.target)
-        )
-
-
 def older_than_input(job: Job) -> bool:
     """Whether the input has changed since the output was made."""
     return job.target.stat().st_mtime_ns < job.source.stat().st_mtime_ns
-
-
-def _date(target: Path, earliest: int) -> None:
-    """Have a file no older than its input, which may be of a clock that was ahead of this one."""
-    with suppress(OSError):
-        if target.stat().st_mtime_ns < earliest:
-            os.utime(target, ns=(earliest, earliest))
-
-
-def _progress_bar(job_list: JobList, seconds: Callable[[Job], float]):
-    from tqdm import tqdm
-
-    if job_list.many:
-        return tqdm(total=len(job_list.jobs), unit="file", disable=None, leave=False)
-    try:
-        total = seconds(job_list.jobs[0])
-    except (ValueError, OSError):
-        total = 0  # the job itself reports what is wrong
-    form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s of audio [{elapsed}<{remaining}]"
-    hidden = None if total > LONG_SECONDS else True
-    return tqdm(total=total, bar_format=form, disable=hidden, leave=False)
 
 
 def print_line(line: str) -> None:
@@ -250,13 +140,11 @@ def print_note(line: str) -> None:
     tqdm.write(escaped(f"bscodec: note: {line}"), file=sys.stderr)
 
 
-def print_error(error: Exception, target: Path, streams: StandardStreams) -> None:
-    """Print an error on stderr, in one line; ``target`` was being written."""
+def print_error(line: str) -> None:
+    """Print an error on stderr."""
     from tqdm import tqdm
 
-    if isinstance(error, OSError) and error.filename is None:
-        error.filename = str(target)
-    tqdm.write(f"bscodec: error: {streams.named(one_line(error))}", file=sys.stderr)
+    tqdm.write(f"bscodec: error: {line}", file=sys.stderr)
 
 
 def one_line(error: Exception) -> str:

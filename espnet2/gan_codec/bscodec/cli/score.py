@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 from espnet2.gan_codec.bscodec.cli.jobs import print_note, print_text
+from espnet2.gan_codec.bscodec.cli.places import add_place_arguments, open_cluster
 from espnet2.gan_codec.bscodec.cli.usage import UsageError
 
 HELP = "score decoded audio against the original, with the metrics of the paper"
@@ -54,7 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which metrics there are; auto: what the names of utterances or of REF say",
     )
     parser.add_argument("--outdir", required=True, type=Path, metavar="DIR")
-    parser.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: 1)")
+    add_place_arguments(
+        parser,
+        "processes, and utterances that a peer codes at a time (default: one per CPU where "
+        "there are pairs enough, and one utterance, since its speed is measured)",
+    )
     parser.add_argument(
         "--metrics", metavar="A,B", help="these, for every pair; default: those of the domain"
     )
@@ -121,8 +126,6 @@ def _score(args: argparse.Namespace):
     systems = _named(args.hyp, "--hyp")
     code_lists = _named(args.codes, "--codes")
     sizes = _sizes(args.codebook_sizes)
-    if args.nj < 1:
-        raise UsageError(f"--nj {args.nj}: expected 1 or more")
     if not systems and not args.peer:
         raise UsageError("expected --hyp, --peer or both")
     unknown = code_lists.keys() - systems.keys()
@@ -141,7 +144,7 @@ def _score(args: argparse.Namespace):
         per_frame = report.bits_per_frame
         bits = {n: f * per_frame for n, f in report.frames_by_name.items()} if per_frame else {}
         costs[name] = CodingStats(bits, codes=report)
-    coded = peers.code_all(args.peer, args.ref, args.outdir, args.nj, print_note)
+    coded = peers.code_all(args.peer, args.ref, args.outdir, args.nj or 1, print_note)
     for name, (folder, cost) in coded.items():
         if name in systems:
             raise UsageError(f"--hyp {name}: a peer has that name")
@@ -150,6 +153,14 @@ def _score(args: argparse.Namespace):
         raise ValueError("none of the peers can be had")
     request = _request(args, systems)
     return request, score(request, costs, print_note)
+
+
+def _place(args: argparse.Namespace):
+    if args.cluster:
+        return open_cluster(args.cluster, "cpu")
+    from espnet2.gan_codec.bscodec.inference.executors import Processes
+
+    return Processes(("cpu",) * args.nj) if args.nj else None
 
 
 def _merge(args: argparse.Namespace):
@@ -180,7 +191,8 @@ def _request(args: argparse.Namespace, systems: dict[str, Path]):
         outdir=args.outdir,
         metrics=args.metrics.split(",") if args.metrics else None,
         options=Options(args.utmos, args.speaker_model),
-        jobs=args.nj,
+        place=_place(args),
+        jobs=args.nj or 1,
         seed=args.seed,
         command=_command_line(args),
         versa=args.score_configs if args.backend == "versa" else None,

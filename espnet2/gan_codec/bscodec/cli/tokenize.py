@@ -3,10 +3,12 @@
 import argparse
 import re
 import time
+from contextlib import closing
 from pathlib import Path
 
 from espnet2.gan_codec.bscodec.cli.encode import add_common_arguments, load_codec, parse_channels
 from espnet2.gan_codec.bscodec.cli.jobs import print_line, print_note
+from espnet2.gan_codec.bscodec.cli.places import add_place_arguments, open_place, positive
 from espnet2.gan_codec.bscodec.cli.usage import UsageError
 from espnet2.gan_codec.bscodec.format.files import require_regular
 
@@ -46,19 +48,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         default="ark",
-        choices=("ark", "npz", "speechlm"),
+        choices=("ark", "npz", "speechlm", "parquet"),
         help="ark: Kaldi archives of (frames, bands) matrices; npz: the same by NumPy; speechlm: "
-        "flat int32 vectors as ESPnet's speech LM reads them (default: ark)",
+        "flat int32 vectors as ESPnet's speech LM reads them; parquet: a row an utterance, as "
+        "Hugging Face datasets, Polars and Spark read it (default: ark)",
     )
     parser.add_argument(
         *("--shard-size", "--shard_size"),
-        type=_positive,
+        type=positive,
         metavar="N",
         help="utterances per shard (default: as is there already, else 10 to 1000 by the list)",
     )
-    parser.add_argument(
-        "--nj", type=_positive, metavar="N", help="processes (default: one per GPU, or per CPU)"
-    )
+    add_place_arguments(parser, "processes (default: one per GPU, or per CPU)")
     parser.add_argument(
         *("--batch-seconds", "--batch_seconds"),
         type=float,
@@ -109,9 +110,9 @@ def run(args: argparse.Namespace) -> int:
     )
     from espnet2.gan_codec.bscodec.tokens.manifest import open_manifest
     from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata
-    from espnet2.gan_codec.bscodec.tokens.workers import Work, choose_devices
+    from espnet2.gan_codec.bscodec.tokens.workers import Work
 
-    devices = choose_devices(args.device, args.nj)
+    place = open_place(args)
     codec = load_codec(args.model, "cpu")
     num_bands = count_bands(codec.bands, args.bands, args.max_hz)
     folder.mkdir(parents=True, exist_ok=True)
@@ -136,8 +137,8 @@ def run(args: argparse.Namespace) -> int:
         print_line(f"{_count(cached, 'utterance')} {'is' if cached == 1 else 'are'} there already")
     if remaining:
         mark_incomplete(folder)
-        work = Work(args.model, folder, manifest, metadata, args.batch_seconds, args.salvage)
-        encoded = _make(work, remaining, devices[: len(remaining)], codec)
+        work = Work(args.model, folder, manifest.path, metadata, args.batch_seconds, args.salvage)
+        encoded = _make(work, remaining, place, codec)
         if args.shard and not encoded and not cached:
             print_note("all utterances of this job were skipped: --merge writes the list of them")
     return 0 if args.shard else _merge(folder, manifest, metadata, digests=False)
@@ -162,15 +163,24 @@ def _incomplete(folder: Path, shards, metadata, retry_skipped: bool) -> list:
     return remaining
 
 
-def _make(work, shards: list, devices: list[str], codec) -> int:
+def _make(work, shards: list, place, codec) -> int:
     """Make shards and print how fast that was; return how many utterances were encoded."""
+    from espnet2.gan_codec.bscodec.inference.executors import Processes
     from espnet2.gan_codec.bscodec.tokens.workers import make_shards
+
+    where = "a cluster"
+    if isinstance(place, Processes):
+        place = place.at_most(len(shards))
+        where = _count(len(place.devices), "process", "processes")
 
     encoded = skipped = cancelled = 0
     seconds, total = 0.0, sum(shard.count for shard in shards)
     begun = reported = time.monotonic()
-    with _progress_bar(total, "utt") as bar:
-        for result in make_shards(work, shards, devices, codec, _Progress(bar)):
+    with (
+        _progress_bar(total, "utt") as bar,
+        closing(make_shards(work, shards, place, codec, _Progress(bar))) as results,
+    ):
+        for result in results:
             encoded, skipped = encoded + result.encoded, skipped + result.skipped
             seconds += result.seconds
             for line in result.salvaged:
@@ -189,10 +199,9 @@ def _make(work, shards: list, devices: list[str], codec) -> int:
     if cancelled > 1:
         print_note(f"averaging loses more than 12 dB of {cancelled} utterances altogether")
     failed = f", {skipped} skipped" if skipped else ""
-    processes = _count(len(devices), "process", "processes")
     print_line(
         f"{_count(encoded, 'utterance')} coded{failed}: {_duration(seconds)} of audio in "
-        f"{_duration(elapsed)} with {processes}, {_speed(seconds, elapsed)}"
+        f"{_duration(elapsed)} with {where}, {_speed(seconds, elapsed)}"
     )
     return encoded
 
@@ -246,12 +255,6 @@ def _speed(seconds: float, elapsed: float) -> str:
 
 def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.2f} h" if seconds >= 3600 else f"{seconds:.1f} s"
-
-
-def _positive(text: str) -> int:
-    if not re.fullmatch(r"0*[1-9][0-9]*", text):
-        raise argparse.ArgumentTypeError(f"{text}: expected a number above 0")
-    return int(text)
 
 
 def _one_channel(text: str) -> str | int:

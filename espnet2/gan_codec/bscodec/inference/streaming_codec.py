@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 
 import torch
 
 from espnet2.gan_codec.bscodec.inference.backend import FastBackend
 from espnet2.gan_codec.bscodec.inference.chunks import band_chunk_frames, chunk_frames
+from espnet2.gan_codec.bscodec.inference.cpus import available_cpus
 from espnet2.gan_codec.bscodec.inference.filterbank_streams import (
     analysis_stream,
     synthesis_stream,
 )
 from espnet2.gan_codec.bscodec.inference.stream import UNKNOWN, State, Stream, pick_rows
-from espnet2.gan_codec.bscodec.inference.thread_pool import one_thread, run_bands
+from espnet2.gan_codec.bscodec.inference.thread_pool import at_most_threads, run_bands
 from espnet2.gan_codec.bscodec.model.bscodec import BandSplitCodec
 
 _PERIOD = 1024  # frames after which a filterbank and the frame shift meet again, or a multiple
@@ -26,9 +26,12 @@ def _exactly(push: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
 
     @functools.wraps(push)
     def run(self: _Coder, *args: object, **kwargs: object) -> torch.Tensor:
-        is_small = self.max_frames is None and self.device.type == "cpu"
-        threads = one_thread() if is_small else nullcontext()
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False), threads:
+        threads = available_cpus() if self.max_frames or self.device.type != "cpu" else 1
+        with (
+            torch.no_grad(),
+            torch.autocast(self.device.type, enabled=False),
+            at_most_threads(threads),
+        ):
             return push(self, *args, **kwargs)
 
     return run

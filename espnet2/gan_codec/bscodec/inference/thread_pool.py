@@ -45,14 +45,14 @@ def schedule(
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute with one thread of torch's, and give the caller's number back.
+def at_most_threads(count: int) -> Iterator[None]:
+    """Compute with no more threads of torch's, and give the caller's number back.
 
     Where the cores are busy with something else, every product shared by threads waits for the
     slowest; a small network gains little from sharing where they are not.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(min(before, count))
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
 """The formats of a shard's codes: how one utterance is appended, and read back.
 
-All begin with codes (F, N_bands), frames first as in any Kaldi matrix, and give each utterance a
-byte offset, so that reading one is a seek and a read in every format. No reader unpickles.
+All begin with codes (F, N_bands), frames first as in any Kaldi matrix, and give each utterance an
+offset, in bytes or of Parquet in rows, so that one can be read alone. No reader unpickles.
 
 Archives hold objects of Kaldi's own alone, which Kaldi, kaldiio and omniio (ESPnet's reader from
 202610 on) agree about. Kaldi has no matrices of integers, and its compressed ones do not come back
@@ -10,16 +10,18 @@ as whole numbers from all readers, so ``ark`` stores 32-bit floats.
 
 from __future__ import annotations
 
+import os
 import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
 from espnet2.gan_codec.bscodec.format.checked import read_array, take
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata, TokensError, smallest_dtype
+from espnet2.gan_codec.bscodec.tokens.parquet import Parquet
 
 _MATRIX_MARK = b"\0BFM "  # Kaldi's, of a binary matrix of float32
 _MATRIX_SIZES = struct.Struct("<bibi")  # its rows and columns, each led by its own size in bytes
@@ -32,7 +34,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every member, so that equal codes 
 class ShardWriter(Protocol):
     """An open shard."""
 
-    def add(self, name: str, codes: np.ndarray) -> int:
+    def add(self, name: str, codes: np.ndarray, samples: int) -> int:
         """Append codes (F, N) of any integer type; return the offset to read them at."""
 
 
@@ -50,14 +52,24 @@ class Format(Protocol):
     ) -> AbstractContextManager[ShardWriter]:
         """Return a context manager that writes a shard to ``file``."""
 
-    def read(self, file: BinaryIO, offset: int, metadata: TokenMetadata) -> np.ndarray:
+    def open(self, path: os.PathLike) -> Any:
+        """Open a shard for ``read``; it has a ``name`` and a ``close``. Raises OSError."""
+
+    def read(self, file: Any, offset: int, metadata: TokenMetadata) -> np.ndarray:
         """Return the codes (F, N) at ``offset``. Raises ValueError."""
 
     def place(self, path: str, offset: int) -> str:
         """Return what ``codec.scp`` says of an utterance."""
 
 
-class _Ark:
+class _File:
+    """A format that is read by a seek in a plain file."""
+
+    def open(self, path: os.PathLike) -> BinaryIO:
+        return open(path, "rb")
+
+
+class _Ark(_File):
     """A Kaldi archive of matrices, as Kaldi, kaldiio and ESPnet's ``kaldi_ark`` read it."""
 
     suffix = ".ark"
@@ -97,7 +109,7 @@ class _ArkWriter:
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
 
-    def add(self, name: str, codes: np.ndarray) -> int:
+    def add(self, name: str, codes: np.ndarray, samples: int) -> int:
         sizes = _MATRIX_SIZES.pack(4, codes.shape[0], 4, codes.shape[1])
         return _append(self.file, name, _MATRIX_MARK + sizes + codes.astype("<f4").tobytes())
 
@@ -141,7 +153,7 @@ class _SpeechLMWriter:
     def __init__(self, file: BinaryIO, metadata: TokenMetadata) -> None:
         self.file, self.offsets = file, metadata.offsets
 
-    def add(self, name: str, codes: np.ndarray) -> int:
+    def add(self, name: str, codes: np.ndarray, samples: int) -> int:
         values = (codes + self.offsets).reshape(-1)
         items = np.empty(len(values), dtype=_VECTOR_ITEM)
         items["size"], items["value"] = 4, values
@@ -149,7 +161,7 @@ class _SpeechLMWriter:
         return _append(self.file, name, _VECTOR_MARK + size + items.tobytes())
 
 
-class _Npz:
+class _Npz(_File):
     """NumPy's own archive, a member of the utterance's name each, not compressed."""
 
     suffix = ".npz"
@@ -175,7 +187,7 @@ class _NpzWriter:
     def __init__(self, file: BinaryIO, archive: zipfile.ZipFile, metadata: TokenMetadata) -> None:
         self.file, self.archive, self.dtype = file, archive, metadata.dtype
 
-    def add(self, name: str, codes: np.ndarray) -> int:
+    def add(self, name: str, codes: np.ndarray, samples: int) -> int:
         member = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
         with self.archive.open(member, "w", force_zip64=True) as entry:
             offset = self.file.tell()
@@ -189,4 +201,9 @@ def _expect(condition: bool) -> None:
         raise ValueError("not what this program writes")
 
 
-FORMATS: dict[str, Format] = {"ark": _Ark(), "npz": _Npz(), "speechlm": _SpeechLM()}
+FORMATS: dict[str, Format] = {
+    "ark": _Ark(),
+    "npz": _Npz(),
+    "speechlm": _SpeechLM(),
+    "parquet": Parquet(),
+}

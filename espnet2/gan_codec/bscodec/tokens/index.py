@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from espnet2.gan_codec.bscodec.format.atomic import atomic_write
+from espnet2.gan_codec.bscodec.format.atomic import atomic_write, remove_abandoned
 from espnet2.gan_codec.bscodec.format.tables import formula_note, read_tsv, tsv_line
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
 from espnet2.gan_codec.bscodec.tokens.manifest import Manifest
@@ -146,6 +146,7 @@ def _write_rows(tables: list[TextIO], folder: Path, number: int, index: ShardInd
 def _remove_others(folder: Path, manifest: Manifest, metadata: TokenMetadata) -> None:
     ours = {index_path(folder, shard.number).name for shard in manifest.shards}
     ours |= {data_path(folder, shard.number, metadata.format).name for shard in manifest.shards}
+    remove_abandoned(folder / FOLDER)  # by processes that were killed
     with os.scandir(folder / FOLDER) as entries:
         for entry in entries:
             left = entry.name.startswith((".codes.", "codes."))  # no file of anybody else's

@@ -59,19 +59,20 @@ class Manifest:
         """Utterances altogether."""
         return sum(shard.count for shard in self.shards)
 
-    def read(self, shard: Shard) -> list[tuple[str, str]]:
-        """Return (name, path or command) of the lines of a shard.
 
-        Raises:
-            TokensError: the list has changed since it was read through.
-        """
-        with open(self.path, "rb") as file:
-            file.seek(shard.offset)
-            data = file.read(shard.size)
-        if hashlib.sha256(data).hexdigest() != shard.digest:
-            raise TokensError(f"{self.path}: has changed during the run")
-        lines = (line.split(maxsplit=1) for line in data.split(b"\n") if line.strip())
-        return [(name.decode(), os.fsdecode(entry.rstrip())) for name, entry in lines]
+def read_lines(path: Path, shard: Shard) -> list[tuple[str, str]]:
+    """Return (name, path or command) of the lines of a shard of a list.
+
+    Raises:
+        TokensError: the list has changed since it was read through.
+    """
+    with open(path, "rb") as file:
+        file.seek(shard.offset)
+        data = file.read(shard.size)
+    if hashlib.sha256(data).hexdigest() != shard.digest:
+        raise TokensError(f"{path}: has changed during the run")
+    lines = (line.split(maxsplit=1) for line in data.split(b"\n") if line.strip())
+    return [(name.decode(), os.fsdecode(entry.rstrip())) for name, entry in lines]
 
 
 def open_manifest(

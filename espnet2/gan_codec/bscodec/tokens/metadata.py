@@ -14,7 +14,7 @@ from espnet2.gan_codec.bscodec.format.checked import integer, items, number, tex
 from espnet2.gan_codec.bscodec.format.header import BscHeader
 
 LAYOUT_VERSION = 1
-FORMAT_NAMES = ("ark", "npz", "speechlm")  # as ``formats.FORMATS`` has them
+FORMAT_NAMES = ("ark", "npz", "speechlm", "parquet")  # as ``formats.FORMATS`` has them
 
 
 class TokensError(ValueError):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -85,7 +85,7 @@ class Tokens(Mapping[str, np.ndarray]):
         except ValueError as error:
             raise TokensError(f"{path}: damaged: {error}") from error
         self._dtype = smallest_dtype(self.metadata.codebook_sizes)
-        self._files: OrderedDict[int, BinaryIO] = OrderedDict()
+        self._files: OrderedDict[int, Any] = OrderedDict()
         self._verified: set[int] = set()
         self._process = os.getpid()
 
@@ -217,7 +217,7 @@ class Tokens(Mapping[str, np.ndarray]):
             self.close()
             self._process = os.getpid()
 
-    def _open(self, number: int) -> BinaryIO:
+    def _open(self, number: int) -> Any:
         self._close_inherited()
         if number in self._files:
             self._files.move_to_end(number)
@@ -228,7 +228,7 @@ class Tokens(Mapping[str, np.ndarray]):
             if file_digest(path) != read_index(index_path(self.folder, number)).data:
                 raise TokensError(f"{path}: damaged: not the codes that were written")
             self._verified.add(number)
-        self._files[number] = open(path, "rb")
+        self._files[number] = FORMATS[self.metadata.format].open(path)
         if len(self._files) > _OPEN_SHARDS:
             self._files.popitem(last=False)[1].close()
         return self._files[number]

@@ -45,7 +45,7 @@ class Row:
 
     Attributes:
         name: of the utterance.
-        offset: where in the shard its codes are read, in bytes.
+        offset: where in the shard its codes are read, in bytes, or of Parquet in rows.
         frames: of codes.
         samples: of its audio at the model's rate.
     """
@@ -115,7 +115,7 @@ class ShardWriter:
 
     def add(self, name: str, codes: np.ndarray, samples: int) -> None:
         """Append the codes (N, F) of ``samples`` samples at the model's rate."""
-        offset = self._writer.add(name, codes.T)
+        offset = self._writer.add(name, codes.T, samples)
         self.rows.append(Row(name, offset, codes.shape[1], samples))
 
     def skip(self, name: str, path: str, reason: str) -> None:
