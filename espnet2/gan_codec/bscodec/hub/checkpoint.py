@@ -51,11 +51,11 @@ def load_model(name: str, device: str = "auto") -> LoadedModel:
     Raises:
         ModelError: one line; the weights have to fit the config exactly.
     """
-    from espnet2.gan_codec.bscodec.inference.thread_pool import one_thread
+    from espnet2.gan_codec.bscodec.inference.thread_pool import at_most_threads
 
     where = choose_device(device)
     files = find_model(name)
-    with one_thread():  # hundreds of small operations, whose threads would wait for a busy core
+    with at_most_threads(1):  # small operations, whose threads would wait for a busy core
         model = build_model(files.config, files.checkpoint)
         del model.discriminator
         load_generator(model, files.checkpoint)
