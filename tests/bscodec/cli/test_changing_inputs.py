@@ -135,18 +135,18 @@ def test_a_list_that_grows_is_refused_and_the_next_run_does_all(bscodec, monkeyp
     for name in "ab":
         write_audio(f"{name}.wav")
     Path("wav.scp").write_text("a a.wav\n")
-    from espnet2.gan_codec.bscodec.tokens.manifest import Manifest
+    from espnet2.gan_codec.bscodec.tokens import workers
 
-    read = Manifest.read
+    read = workers.read_lines
 
-    def changed(self, shard):
+    def changed(path, shard):
         Path("wav.scp").write_text("b b.wav\n")
-        return read(self, shard)
+        return read(path, shard)
 
-    monkeypatch.setattr(Manifest, "read", changed)
+    monkeypatch.setattr(workers, "read_lines", changed)
     line = "tokenize wav.scp -o out --nj 1"
     assert_one_error(bscodec(line), "wav.scp: has changed during the run")
-    monkeypatch.setattr(Manifest, "read", read)
+    monkeypatch.setattr(workers, "read_lines", read)
     assert bscodec(line).status == 0 and "b " in Path("out/codec.scp").read_text()
 
 
