@@ -62,6 +62,9 @@ class Codec:
     Rates: the rate and length before resampling are kept, and decoding with ``rate="original"``
     gives those again, with a number that rate in Hz. ``keep_rate=False`` leaves them out, for
     programs that read version 1 of the file format only.
+
+    Precision: with ``"bf16"`` large products are in bfloat16, faster and not quite the same codes
+    and audio. Files do not say which it was: either decodes what the other has coded.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -70,13 +73,20 @@ class Codec:
         self.device = next(self.model.parameters()).device
 
     @classmethod
-    def from_pretrained(cls, name: str = DEFAULT_MODEL, device: str = "auto") -> "Codec":
+    def from_pretrained(
+        cls, name: str = DEFAULT_MODEL, device: str = "auto", precision: str | None = None
+    ) -> "Codec":
         """Load a model: a tag, folder, checkpoint or hub name, as ``load_model`` takes it.
+
+        Args:
+            name: of the model.
+            device: "auto", "cpu", "cuda" or "cuda:N".
+            precision: "float32" or "bf16"; None: the config's, which is float32 if it has none.
 
         Raises:
             ModelError: one line.
         """
-        return cls(load_model(name, device))
+        return cls(load_model(name, device, precision))
 
     def drop_decoder(self) -> "Codec":
         """Give back the memory of the decoders, which this codec then has no more."""
@@ -87,6 +97,11 @@ class Codec:
     def sampling_rate(self) -> int:
         """In Hz."""
         return self.model.sampling_rate
+
+    @property
+    def precision(self) -> str:
+        """Of the large products: "float32" or "bf16"."""
+        return self.model.generator.backend.precision_on(self.device)
 
     @property
     def bands(self) -> tuple[tuple[float, float], ...]:

@@ -68,7 +68,7 @@ def _run(args: argparse.Namespace, streams: StandardStreams) -> int:
     from espnet2.gan_codec.bscodec.format.bitstream import BscHeader, BscReader
     from espnet2.gan_codec.bscodec.format.signals import playback
 
-    codec_of = _Codecs(args.model, args.device)
+    codec_of = _Codecs(args.model, args.device, args.precision)
 
     def read_header(job: Job) -> BscHeader:
         with BscReader(job.source) as reader:
@@ -122,8 +122,8 @@ class _Codecs:
     anything loaded of its own choice.
     """
 
-    def __init__(self, name: str | None, device: str) -> None:
-        self.device = device
+    def __init__(self, name: str | None, device: str, precision: str | None) -> None:
+        self.device, self.precision = device, precision
         self.known: dict = {}
         self.name = name
         if name is not None:
@@ -143,7 +143,7 @@ class _Codecs:
 
         if name not in self.known:
             try:
-                self.known[name] = load_codec(name, self.device)
+                self.known[name] = load_codec(name, self.device, self.precision)
             except ModelError as error:
                 self.known[name] = error
         if isinstance(self.known[name], ModelError):

@@ -94,7 +94,7 @@ def _run(args: argparse.Namespace, streams: StandardStreams) -> int:
 
     from espnet2.gan_codec.bscodec.codec import count_bands
 
-    codec = load_codec(args.model, args.device).drop_decoder()
+    codec = load_codec(args.model, args.device, args.precision).drop_decoder()
     num_bands = count_bands(codec.bands, args.bands, args.max_hz)
     tell_conversion = _ConversionNote(codec.sampling_rate, args.channels)
 
@@ -157,11 +157,11 @@ def parse_channels(text: str) -> str | int:
     return int(text)
 
 
-def load_codec(name: str, device: str):
+def load_codec(name: str, device: str, precision: str | None = None):
     """Load a model and print which checkpoint was taken, where the name leaves that open."""
     from espnet2.gan_codec.bscodec.codec import Codec
 
-    codec = Codec.from_pretrained(name, device)
+    codec = Codec.from_pretrained(name, device, precision)
     if os.path.isdir(name):
         print_note(f"{name}: taking {codec.checkpoint}")
     return codec

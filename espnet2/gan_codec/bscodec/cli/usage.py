@@ -8,7 +8,7 @@ class UsageError(ValueError):
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """Add ``--model`` and ``--device``."""
+    """Add ``--model``, ``--device`` and ``--precision``."""
     parser.add_argument(
         "--model",
         default=default,
@@ -17,3 +17,9 @@ def add_model_arguments(parser: argparse.ArgumentParser, default: str | None = N
         "config.yaml, or a Hugging Face name",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bf16"),
+        help="bf16: large products in bfloat16, faster where the processor or GPU has units for "
+        "it, and a little different (default: the model's config's, else float32)",
+    )

@@ -16,6 +16,7 @@ CODEC_NAMES = ("bscodec", "espnet_bscodec")
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 50
 MAX_NODES = 200_000  # an alias counts as all that it stands for
+_OF_CODING = ("sampling_rate", "generator_params", "inference_precision")
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times as fast
 # Coding needs no discriminator; the published one takes 0.3 GB at the moment it is made.
 _SMALLEST_DISCRIMINATOR = {"msstft_discriminator_params": {"filters": 1}}
@@ -96,9 +97,7 @@ def coding_conf(config: Path) -> dict[str, Any]:
     from espnet2.gan_codec.bscodec.model.discriminators import check_discriminator_keys
 
     conf = read_codec_conf(config)
-    needed: dict[str, Any] = {
-        key: conf[key] for key in ("sampling_rate", "generator_params") if key in conf
-    }
+    needed: dict[str, Any] = {key: conf[key] for key in _OF_CODING if key in conf}
     training = {key: value for key, value in conf.items() if key not in needed}
     known = [*inspect.signature(BandSplitCodec).parameters][:-1]  # the last takes all others
     discriminator = conf.get("discriminator_params", {})

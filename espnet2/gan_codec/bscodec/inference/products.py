@@ -20,7 +20,8 @@ from espnet2.gan_codec.shared.encoder.snake_activation import Snake1d
 # one after the other, loses digits that the plain module keeps; matrix products do not.
 MAX_PRODUCTS_CHANNELS_LAST = 1024
 FEW_CHANNELS = 4
-TABLE_PIECE = 1 << 16  # values looked up at a time: NumPy's copy of their places stays in the cache
+# values looked up at a time: NumPy's copy of their places stays in the cache
+TABLE_PIECE = 1 << 16
 POINTWISE = (nn.ELU, nn.GELU, nn.Identity, nn.LeakyReLU, nn.ReLU, nn.Sigmoid, nn.SiLU, nn.Tanh)
 
 Activation = Callable[[torch.Tensor, torch.Tensor], object]
@@ -106,7 +107,8 @@ class _Table:
     def _compute(self) -> torch.Tensor:
         values = torch.arange(1 << 16, dtype=torch.int32).to(torch.int16).view(torch.bfloat16)
         table = values.float().view(1, -1, 1)
-        self.function(table, table)
+        with numpy.errstate(invalid="ignore"):  # of infinity, which is among them
+            self.function(table, table)
         return table.flatten()
 
 

@@ -32,7 +32,7 @@ from espnet2.gan_codec.bscodec.model.losses import (
     MEL_DEFAULTS,
     build_losses,
 )
-from espnet2.gan_codec.bscodec.model.precision import in_float32
+from espnet2.gan_codec.bscodec.model.precision import FLOAT32, in_float32
 from espnet2.gan_codec.bscodec.model.state_dict import adapt_state_dict, refuse_partial_load
 from espnet2.torch_utils.device_funcs import force_gatherable
 
@@ -69,8 +69,11 @@ class BandSplitCodec(AbsGANCodec):
             fast for small networks.  Without discriminator, and with SimVQ without refits; of no
             effect on a CPU and where several processes train together.
         augment_params: augmentation of the training audio on its device.
+        inference_precision: of coding, ``float32`` or ``bf16``: the large products in bfloat16,
+            where the processor or GPU has units for it.
 
-    The last four are the training step's: see :mod:`espnet2.gan_codec.bscodec.training`.
+    Those from ``cache_generator_outputs`` to ``augment_params`` are the training step's: see
+    :mod:`espnet2.gan_codec.bscodec.training`.
 
     Raises:
         ConfigError: on an unknown key or an impossible value, in one line.
@@ -103,6 +106,7 @@ class BandSplitCodec(AbsGANCodec):
         use_bf16: bool = False,
         use_cuda_graph: bool = False,
         augment_params: dict[str, Any] = {},  # noqa: B006
+        inference_precision: str = FLOAT32,
         **unknown: Any,
     ) -> None:
         conf = {k: v for k, v in locals().items() if k not in ("self", "unknown", "__class__")}
@@ -114,6 +118,7 @@ class BandSplitCodec(AbsGANCodec):
         super().__init__()
         self.config = GeneratorConfig.from_dict(generator_params, sampling_rate)
         self.generator = BSCodecGenerator(self.config, sampling_rate, self.backend_class())
+        self.generator.backend.precision = inference_precision
         self.discriminator = build_discriminator(copy.deepcopy(dict(discriminator_params)))
 
         modules = build_losses(conf)

@@ -13,6 +13,8 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from espnet2.gan_codec.bscodec.model.precision import PRECISIONS
+
 FILTERBANKS = ("stft", "mdct")
 NETWORKS = ("seanet", "spectral")
 QUANTIZERS = ("band_vq", "band_simvq", "rvq")
@@ -312,6 +314,7 @@ def check_codec_conf(conf: Mapping[str, Any]) -> None:
         ConfigError: one line naming the key.
     """
     positive_int("sampling_rate", conf["sampling_rate"])
+    _choice("inference_precision", conf["inference_precision"], PRECISIONS)
     for key, value in conf.items():
         if key.startswith("lambda_"):
             _number(key, value)

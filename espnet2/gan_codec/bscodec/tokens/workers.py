@@ -171,7 +171,8 @@ def _start(work: Work, queue: Any, done: Any) -> None:
 
     device = queue.get()
     try:
-        codec = Codec.from_pretrained(work.model, device).drop_decoder()
+        codec = Codec.from_pretrained(work.model, device, work.metadata.precision)
+        codec.drop_decoder()
         if codec.fingerprint != work.metadata.fingerprint:
             raise TokensError(f"{work.model}: has changed during the run")
         _state = _State(work, codec, BatchPolicy.of(device, work.batch_seconds), done)
