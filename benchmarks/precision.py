@@ -153,9 +153,8 @@ def quality_table(model: BSCodec, audios: Sequence[np.ndarray]) -> str:
             for kind in (MelDistance, STFTDistance)
         ]
         rows.append([precision, f"{differ:.2%}" if precision == BF16 else "-", *cells])
-    return markdown_table(
-        ["bscodec-mini, demo clips", "codes that differ", "mel", "STFT"], rows, 1
-    )
+    head = ["bscodec-mini, demo clips", "codes that differ", "mel", "STFT"]
+    return "\n".join(markdown_table(head, rows, padded=True))
 
 
 def _mean_distance(kind, audios: Sequence[np.ndarray], decoded: Sequence[np.ndarray]) -> str:
