@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from espnet2.gan_codec.bscodec.format.audio import write_audio
 from espnet2.gan_codec.bscodec.hub.checkpoint import LoadedModel
 from espnet2.gan_codec.bscodec.inference.streaming_codec import StreamDecoder, encode_batch
 from espnet2.gan_codec.bscodec.model.precision import BF16, FLOAT32
+from espnet2.gan_codec.bscodec.model.quantizers.simvq import SimVQ, principal_map
 from espnet2.gan_codec.bscodec.tokens.coding import BatchPolicy, encode_lines
 
 NAIVE = "naive"
@@ -100,6 +102,29 @@ def timed(
     return best, torch.cuda.max_memory_allocated() if on_gpu else None
 
 
+@torch.no_grad()
+def spread_codebooks(model: BSCodec, audio: torch.Tensor) -> None:
+    """Move the codebooks of random weights to the latents of audio (T,).
+
+    These lie so close together that one code would else be the nearest to them all, and two
+    computations could not differ.
+    """
+    latents = model.generator.latents(audio[None, None])
+    for layer, x in zip(model.generator.quantizer.layers, latents, strict=True):
+        frames = x[0].t()
+        if isinstance(layer, SimVQ):
+            dim = layer.frozen_codebook.shape[1] - 1
+            bits = math.log2(len(layer.frozen_codebook))
+            # the last column of the map is the mean, by a last coordinate of 1
+            layer.code_transform.weight[:, :dim] = principal_map(frames.t().cov(), dim, bits)
+            layer.code_transform.weight[:, dim] = frames.mean(dim=0)
+            layer.frozen_codebook[:, dim] = 1
+        else:
+            frames = layer.project_in(frames)
+            spread = frames.std(dim=0) * torch.randn_like(layer.codebook)
+            layer.codebook.copy_(frames.mean(dim=0) + spread)
+
+
 class Parts:
     """The measurements of one model.
 
@@ -108,13 +133,18 @@ class Parts:
         model: on the CPU; it is copied to the device.
         device: that is measured.
         scope: see :class:`benchmarks.gpu.Scope`.
+        is_random: whether its weights are: its codebooks are moved then.
     """
 
-    def __init__(self, name: str, model: BSCodec, device: torch.device, scope: Any) -> None:
+    def __init__(
+        self, name: str, model: BSCodec, device: torch.device, scope: Any, is_random: bool
+    ) -> None:
         self.name, self.device, self.scope = name, device, scope
         length = round(scope.seconds * model.sampling_rate)
         generator = torch.Generator().manual_seed(0)
         self.audio = 0.1 * torch.randn(max(scope.batches), length, generator=generator)
+        if is_random:
+            spread_codebooks(model, self.audio[0])
         with torch.inference_mode():
             self.cpu_codes = encode_batch(model, [self.audio[0]])[0]
         self.model = copy.deepcopy(model).to(device).eval()

@@ -11,17 +11,19 @@ demonstration's clips: each precision decodes what it has coded.
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from benchmarks.coders import Streamed
 from benchmarks.measure import DIRECTIONS, task
@@ -32,11 +34,13 @@ from espnet2.gan_codec.bscodec.demo.clips import find_clips
 from espnet2.gan_codec.bscodec.format.audio import AudioReader
 from espnet2.gan_codec.bscodec.format.channels import MEAN, ChannelMix
 from espnet2.gan_codec.bscodec.inference.half_precision import has_bf16_units
+from espnet2.gan_codec.bscodec.inference.products import activation
 from espnet2.gan_codec.bscodec.model.precision import BF16, FLOAT32, PRECISIONS
 from espnet2.gan_codec.scoring.markdown import markdown_table
 from espnet2.gan_codec.scoring.metrics.mel_distance import MelDistance
 from espnet2.gan_codec.scoring.metrics.metric import UnavailableError
 from espnet2.gan_codec.scoring.metrics.stft_distance import STFTDistance
+from espnet2.gan_codec.shared.encoder.snake_activation import Snake1d
 
 NOTES = """\
 float32, bf16: seconds of audio coded in a second. error: of latents (encode) or audio (decode) in
@@ -67,6 +71,11 @@ class Row:
         return [self.model, self.direction, *speeds, ratio, error]
 
 
+def _clock() -> Callable[[], float]:
+    """That of one thread leaves out the time that other processes had."""
+    return time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
+
+
 @contextmanager
 def in_precision(model: BSCodec, precision: str) -> Iterator[None]:
     """Let a model code in a precision within this context."""
@@ -81,8 +90,7 @@ def in_precision(model: BSCodec, precision: str) -> Iterator[None]:
 def speed_rows(name: str, model: BSCodec, seconds: float, repeats: int) -> Iterator[Row]:
     """Time a model in both precisions and compare what comes out."""
     coder = Streamed(model)
-    # the clock of one thread leaves out the time that other processes had
-    clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
+    clock = _clock()
     for direction in DIRECTIONS:
         code = task(coder, direction, seconds)
 
@@ -121,6 +129,38 @@ def _errors(signals: Sequence[torch.Tensor], exact: Sequence[torch.Tensor]) -> t
 
 def _decibels(ratio: float) -> str:
     return f"{20 * math.log10(ratio):.1f}"
+
+
+def parts_table() -> str:
+    """What the engine is made of, at the 3-band model's sizes: milliseconds in both precisions."""
+    torch.manual_seed(0)
+    conv = torch.randn(32, 64, 1, 7).contiguous(memory_format=torch.channels_last)
+    matrix, lstm, snake = torch.randn(512, 512), torch.nn.LSTM(512, 512, 2), activation(Snake1d())
+    signal, wide = torch.randn(1, 16000, 64), torch.randn(1, 2000, 512)
+    half_lstm = copy.deepcopy(lstm).bfloat16()
+
+    def functions(dtype: torch.dtype) -> dict[str, Callable[[], object]]:
+        x, y, w, m = (t.to(dtype) for t in (signal, wide, conv, matrix))
+        run = lstm if dtype == torch.float32 else half_lstm
+        return {
+            "convolution, 64 to 32 channels, kernel 7, 16000 samples": lambda: F.conv2d(
+                x.mT.unsqueeze(2), w
+            ),
+            "matrix product, 2000 x 512 x 512": lambda: y[0] @ m,
+            "LSTM, two layers of 512, 187 frames": lambda: run(y[:, :187].transpose(0, 1)),
+            "Snake, 64 channels, 16000 samples": lambda: snake(x, torch.empty_like(x)),
+        }
+
+    both = [functions(dtype) for dtype in (torch.float32, torch.bfloat16)]
+    with torch.inference_mode():
+        pairs = zip(*map(dict.values, both), strict=True)
+        times = best_times([f for pair in pairs for f in pair], 9, _clock())
+    rows = [
+        [name, f"{1e3 * a:.2f}", f"{1e3 * b:.2f}", f"x{a / b:.1f}"]
+        for name, a, b in zip(both[0], times[::2], times[1::2], strict=True)
+    ]
+    head = ["part", "float32, ms", "bf16, ms", "ratio"]
+    return "\n".join(markdown_table(head, rows, padded=True))
 
 
 def clips_of(model: BSCodec, most: int | None) -> list[np.ndarray]:
@@ -180,6 +220,7 @@ def report(conf: Path, seconds: float, repeats: int, most_clips: int | None = No
             f"threads: {torch.get_num_threads()}, {seconds:g} s of audio, best of {repeats} runs",
             "\n".join(markdown_table(head, rows, num_names=2, padded=True)),
             NOTES,
+            parts_table(),
             quality_table(mini, clips_of(mini, most_clips)),
         ]
     )

@@ -56,7 +56,7 @@ def run_gpu(configs, tmp_path, *options):
 
 def test_the_command_for_a_gpu(configs, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training_step, "report", lambda *arguments: "training step")
-    monkeypatch.setattr(gpu, "QUICK", gpu.Scope(0.1, (2,), 2, (1, 2400), least=0.0))
+    monkeypatch.setattr(gpu, "QUICK", gpu.Scope(0.1, (2,), 2, (1, 2400), 1, 0.0))
     status, results = run_gpu(configs, tmp_path)
     assert status == 0 and results["left_out"] == {}
     rows = [gpu_parts.Measured(**row) for row in results["rows"]]

@@ -81,6 +81,11 @@ def test_activations_are_those_of_float32_rounded_once(module):
     for out in (torch.empty_like(x), torch.empty_like(x, dtype=torch.float32), x):
         act(x, out)
         assert torch.equal(out.bfloat16(), exact.bfloat16())
+    x, out = torch.randn(1, 9, 2), torch.empty(1, 9, 2, dtype=torch.bfloat16)
+    exact = x.clone()
+    act(exact, exact)
+    act(x, out)
+    assert torch.equal(out, exact.bfloat16())
 
 
 @pytest.mark.parametrize("network", ["seanet", "spectral"])
@@ -143,3 +148,23 @@ def test_a_copy_keeps_the_precision(make_codec):
     codec = make_codec(inference_precision="bf16")
     assert pickle.loads(pickle.dumps(codec.generator.backend)).precision == "bf16"
     assert copy.deepcopy(codec).generator.backend.precision == "bf16"
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("network", ["seanet", "spectral"])
+@torch.no_grad()
+def test_on_a_gpu(make_codec, network):
+    plain = spread_codes(make_codec(network))
+    codec = copy.deepcopy(plain).cuda()
+    codec.generator.backend.precision = "bf16"
+    audio = 0.3 * torch.randn(2, 1, 24000)
+    latents = torch.stack(plain.generator.latents(audio))
+    on_gpu = torch.stack(codec.generator.latents(audio.cuda()))
+    assert on_gpu.dtype == torch.float32
+    assert 0 < error(on_gpu.cpu(), latents) < BOUND
+    codes = plain.encode(audio)
+    for y in (
+        codec.decode(codes.cuda())[:, 0],
+        push_chunks(StreamDecoder(codec, 2), codes.cuda(), 7),
+    ):
+        assert error(y.cpu(), plain.decode(codes)[:, 0]) < BOUND
