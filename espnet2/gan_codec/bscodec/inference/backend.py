@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -108,7 +109,8 @@ class FastBackend(Backend):
         fast = self._fast_form(network, next(network.parameters()).device)
         return WholeSignal(network, out_channels) if fast is None else fast.stream(batch)
 
-    def _spectral_stream(self, network: SpectralEncoder | SpectralDecoder, batch: int) -> Stream:
+    def _spectral_stream(self, network: Any, batch: int) -> Stream:
+        """Stream of a :class:`SpectralEncoder` or :class:`SpectralDecoder`."""
         rounded = None
         if self.precision_on(next(network.parameters()).device) == BF16:
             rounded = self._rounded.setdefault(network, RoundedWeights())

@@ -7,9 +7,12 @@ projection, sines, and the audio's own first or last convolution.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.weak import WeakIdKeyDictionary
 
 
 def has_bf16_units(device: torch.device) -> bool:
@@ -24,18 +27,18 @@ class RoundedWeights:
     """A network's weights in bfloat16, each rounded when first asked for, and after a change."""
 
     def __init__(self) -> None:
-        self._rounded: dict[int, tuple[tuple, torch.Tensor]] = {}
+        self._rounded = WeakIdKeyDictionary()  # of the state in which a weight was, and the result
 
-    def __call__(self, weight: torch.Tensor | None) -> torch.Tensor | None:
-        """Return ``weight`` in bfloat16; None of None."""
+    def __call__(self, weight: Any) -> Any:
+        """Return a tensor in bfloat16, and None, for a bias that is not there, of None."""
         if weight is None:
             return None
         version = 0 if weight.is_inference() else weight._version
         state = (weight.data_ptr(), version, weight.device)
-        before, rounded = self._rounded.get(id(weight), (None, weight))
+        before, rounded = self._rounded.get(weight, (None, None))
         if before != state:
             rounded = weight.detach().bfloat16()
-            self._rounded[id(weight)] = (state, rounded)
+            self._rounded[weight] = (state, rounded)
         return rounded
 
     def linear(self, x: torch.Tensor, layer: nn.Linear) -> torch.Tensor:
