@@ -29,7 +29,7 @@ from benchmarks.systems import FIVE_BANDS, THREE_BANDS, packaged, published
 from espnet2.gan_codec.bscodec.bscodec import BSCodec
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.hub.config_file import read_codec_conf
-from espnet2.gan_codec.bscodec.model.precision import BF16, FLOAT32
+from espnet2.gan_codec.bscodec.model.config import BF16, FLOAT32
 from espnet2.gan_codec.scoring.markdown import markdown_table
 
 NO_TIME = "no time left"

@@ -23,7 +23,7 @@ from espnet2.gan_codec.bscodec.demo.info import processor
 from espnet2.gan_codec.bscodec.format.audio import write_audio
 from espnet2.gan_codec.bscodec.hub.checkpoint import LoadedModel
 from espnet2.gan_codec.bscodec.inference.streaming_codec import StreamDecoder, encode_batch
-from espnet2.gan_codec.bscodec.model.precision import BF16, FLOAT32
+from espnet2.gan_codec.bscodec.model.config import BF16, FLOAT32
 from espnet2.gan_codec.bscodec.model.quantizers.simvq import SimVQ, principal_map
 from espnet2.gan_codec.bscodec.tokens.coding import BatchPolicy, encode_lines
 

@@ -35,7 +35,7 @@ from espnet2.gan_codec.bscodec.format.audio import AudioReader
 from espnet2.gan_codec.bscodec.format.channels import MEAN, ChannelMix
 from espnet2.gan_codec.bscodec.inference.half_precision import has_bf16_units
 from espnet2.gan_codec.bscodec.inference.products import activation
-from espnet2.gan_codec.bscodec.model.precision import BF16, FLOAT32, PRECISIONS
+from espnet2.gan_codec.bscodec.model.config import BF16, FLOAT32, PRECISIONS
 from espnet2.gan_codec.scoring.markdown import markdown_table
 from espnet2.gan_codec.scoring.metrics.mel_distance import MelDistance
 from espnet2.gan_codec.scoring.metrics.metric import UnavailableError

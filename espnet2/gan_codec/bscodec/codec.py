@@ -24,12 +24,13 @@ from espnet2.gan_codec.bscodec.format.bitstream import BscReader, BscWriter, Enc
 from espnet2.gan_codec.bscodec.format.channels import MEAN, ChannelMix
 from espnet2.gan_codec.bscodec.format.header import BscHeader
 from espnet2.gan_codec.bscodec.format.signals import (
-    CodecError,
+    CodecError,  # noqa: F401  (users have it from here)
     SampleCounter,
     as_channels,
     as_finite,
     as_mono,
     as_rate,
+    check_same_model,
     playback,
     to_length,
     warn_of_loss,
@@ -63,8 +64,8 @@ class Codec:
     gives those again, with a number that rate in Hz. ``keep_rate=False`` leaves them out, for
     programs that read version 1 of the file format only.
 
-    Precision: with ``"bf16"`` large products are in bfloat16, faster and not quite the same codes
-    and audio. Files do not say which it was: either decodes what the other has coded.
+    Precision: ``"bf16"`` has large products in bfloat16: faster, and not quite the same codes and
+    audio. Files do not say which it was: either decodes what the other has coded.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -76,15 +77,9 @@ class Codec:
     def from_pretrained(
         cls, name: str = DEFAULT_MODEL, device: str = "auto", precision: str | None = None
     ) -> "Codec":
-        """Load a model: a tag, folder, checkpoint or hub name, as ``load_model`` takes it.
+        """Load a model by a name, to a device and in a precision, as ``load_model`` takes them.
 
-        Args:
-            name: of the model.
-            device: "auto", "cpu", "cuda" or "cuda:N".
-            precision: "float32" or "bf16"; None: the config's, which is float32 if it has none.
-
-        Raises:
-            ModelError: one line.
+        Raises ModelError, one line.
         """
         return cls(load_model(name, device, precision))
 
@@ -352,13 +347,4 @@ class Codec:
 
     def check(self, header: BscHeader, name: str = "codes") -> None:
         """Raise CodecError unless codes under ``header`` were made by these very weights."""
-        if header.fingerprint != self.fingerprint[:8]:
-            raise CodecError(
-                f"{name}: made by the model '{header.model}' with fingerprint "
-                f"{header.fingerprint}; this is '{self.tag}' with {self.fingerprint[:8]}"
-            )
-        mine = self.header(header.num_bands, header.num_samples)
-        for field in ("sampling_rate", "hop_length", "bands", "codebook_sizes"):
-            theirs, ours = getattr(header, field), getattr(mine, field)
-            if theirs != ours:
-                raise CodecError(f"{name}: its {field} {theirs} are not this model's {ours}")
+        check_same_model(header, self.header(header.num_bands, header.num_samples), name)

@@ -82,7 +82,7 @@ def choose_device(device: str) -> torch.device:
 def check_precision(precision: str | None, device: torch.device) -> None:
     """Raise ModelError unless products of that precision are of use on the device."""
     from espnet2.gan_codec.bscodec.inference.half_precision import has_bf16_units
-    from espnet2.gan_codec.bscodec.model.precision import BF16, PRECISIONS
+    from espnet2.gan_codec.bscodec.model.config import BF16, PRECISIONS
 
     if precision not in (None, *PRECISIONS):
         raise ModelError(f"precision {precision!r}: expected {' or '.join(PRECISIONS)}")

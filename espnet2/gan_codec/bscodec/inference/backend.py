@@ -16,8 +16,9 @@ from espnet2.gan_codec.bscodec.inference.prefilter_search import PrefilteredSear
 from espnet2.gan_codec.bscodec.inference.products import NotSupported
 from espnet2.gan_codec.bscodec.inference.stream import Stream, WholeSignal
 from espnet2.gan_codec.bscodec.model.backend import Backend
+from espnet2.gan_codec.bscodec.model.config import BF16, FLOAT32
 from espnet2.gan_codec.bscodec.model.networks import SpectralDecoder, SpectralEncoder
-from espnet2.gan_codec.bscodec.model.precision import BF16, FLOAT32, in_float32
+from espnet2.gan_codec.bscodec.model.precision import in_float32
 from espnet2.gan_codec.bscodec.model.quantizers import BandSimVQ, Quantizer
 from espnet2.gan_codec.bscodec.model.quantizers.search import FRAME_BLOCK
 from espnet2.gan_codec.shared.decoder.seanet import SEANetDecoder

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from espnet2.gan_codec.bscodec.model.bscodec import BandSplitCodec
+from espnet2.gan_codec.bscodec.model.config import BF16
 from espnet2.gan_codec.bscodec.model.filterbank import MDCTFilterbank
-from espnet2.gan_codec.bscodec.model.precision import BF16
 
 # Shorter chunks pay every layer's overhead more often, and with longer ones the memory grows.
 # Spectral networks do far less work a second.

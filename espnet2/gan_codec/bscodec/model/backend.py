@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from espnet2.gan_codec.bscodec.model.precision import FLOAT32
+from espnet2.gan_codec.bscodec.model.config import FLOAT32
 from espnet2.gan_codec.bscodec.model.quantizers import Quantizer
 
 

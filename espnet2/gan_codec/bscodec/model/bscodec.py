@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from espnet2.gan_codec.abs_gan_codec import AbsGANCodec
 from espnet2.gan_codec.bscodec.model.backend import Backend
 from espnet2.gan_codec.bscodec.model.config import (
+    FLOAT32,
     ConfigError,
     GeneratorConfig,
     check_codec_conf,
@@ -32,7 +33,7 @@ from espnet2.gan_codec.bscodec.model.losses import (
     MEL_DEFAULTS,
     build_losses,
 )
-from espnet2.gan_codec.bscodec.model.precision import FLOAT32, in_float32
+from espnet2.gan_codec.bscodec.model.precision import in_float32
 from espnet2.gan_codec.bscodec.model.state_dict import adapt_state_dict, refuse_partial_load
 from espnet2.torch_utils.device_funcs import force_gatherable
 

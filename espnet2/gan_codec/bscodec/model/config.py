@@ -13,10 +13,9 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from espnet2.gan_codec.bscodec.model.precision import PRECISIONS
-
 FILTERBANKS = ("stft", "mdct")
 NETWORKS = ("seanet", "spectral")
+FLOAT32, BF16 = PRECISIONS = ("float32", "bf16")  # of inference
 QUANTIZERS = ("band_vq", "band_simvq", "rvq")
 NORMS = ("none", "weight_norm", "spectral_norm", "time_group_norm")
 PAD_MODES = ("reflect", "constant", "replicate", "circular")

@@ -1,4 +1,4 @@
-"""What inference may be computed in, and what stays in float32 whatever autocast is set."""
+"""Keeping in float32 what loses too much in half precision, whatever autocast the trainer sets."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-
-FLOAT32, BF16 = PRECISIONS = ("float32", "bf16")  # in which networks can be run
 
 
 def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:

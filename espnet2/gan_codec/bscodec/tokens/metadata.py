@@ -14,7 +14,7 @@ from espnet2.gan_codec.bscodec.format.checked import integer, items, number, tex
 from espnet2.gan_codec.bscodec.format.header import BscHeader
 
 LAYOUT_VERSION = 1
-FLOAT32, _ = PRECISIONS = ("float32", "bf16")  # as ``model.precision`` has them
+FLOAT32, _ = PRECISIONS = ("float32", "bf16")  # as ``model.config`` has them
 FORMAT_NAMES = ("ark", "npz", "speechlm")  # as ``formats.FORMATS`` has them
 
 
