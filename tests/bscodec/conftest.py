@@ -39,7 +39,7 @@ def tiny_conf(network="seanet", **changes):
     """``codec_conf`` of a codec that builds and runs in milliseconds."""
     params = copy.deepcopy(TINY_SPECTRAL if network == "spectral" else TINY_SEANET)
     conf = {"generator_params": params, "discriminator_params": copy.deepcopy(LIGHT)}
-    of_the_model = ("use_", "lambda_", "cache_", "spectral_loss", "augment")
+    of_the_model = ("inference_precision", "use_", "lambda_", "cache_", "spectral_loss", "augment")
     for key, value in changes.items():
         if key in conf or key.startswith(of_the_model):
             conf[key] = value

@@ -21,12 +21,13 @@ from espnet2.gan_codec.bscodec.format.channels import MEAN, ChannelMix
 from espnet2.gan_codec.bscodec.format.header import BscHeader
 from espnet2.gan_codec.bscodec.format.salvage import salvage
 from espnet2.gan_codec.bscodec.format.signals import (
-    CodecError,
+    CodecError,  # noqa: F401  (users have it from here)
     SampleCounter,
     as_channels,
     as_finite,
     as_mono,
     as_rate,
+    check_same_model,
     playback,
     to_length,
     warn_of_loss,
@@ -60,6 +61,9 @@ class Codec:
     Rates: the rate and length before resampling are kept, and decoding with ``rate="original"``
     gives those again, with a number that rate in Hz. ``keep_rate=False`` leaves them out, for
     programs that read version 1 of the file format only.
+
+    Precision: ``"bf16"`` has large products in bfloat16: faster, and not quite the same codes and
+    audio. Files do not say which it was: either decodes what the other has coded.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -68,13 +72,14 @@ class Codec:
         self.device = next(self.model.parameters()).device
 
     @classmethod
-    def from_pretrained(cls, name: str = DEFAULT_MODEL, device: str = "auto") -> "Codec":
-        """Load a model: a tag, folder, checkpoint or hub name, as ``load_model`` takes it.
+    def from_pretrained(
+        cls, name: str = DEFAULT_MODEL, device: str = "auto", precision: str | None = None
+    ) -> "Codec":
+        """Load a model by a name, to a device and in a precision, as ``load_model`` takes them.
 
-        Raises:
-            ModelError: one line.
+        Raises ModelError, one line.
         """
-        return cls(load_model(name, device))
+        return cls(load_model(name, device, precision))
 
     def drop_decoder(self) -> "Codec":
         """Give back the memory of the decoders, which this codec then has no more."""
@@ -85,6 +90,11 @@ class Codec:
     def sampling_rate(self) -> int:
         """In Hz."""
         return self.model.sampling_rate
+
+    @property
+    def precision(self) -> str:
+        """Of the large products: "float32" or "bf16"."""
+        return self.model.generator.backend.precision_on(self.device)
 
     @property
     def bands(self) -> tuple[tuple[float, float], ...]:
@@ -338,26 +348,17 @@ class Codec:
 
     def check(self, header: BscHeader, name: str = "codes") -> None:
         """Raise CodecError unless codes under ``header`` were made by these very weights."""
-        if header.fingerprint != self.fingerprint[:8]:
-            raise CodecError(
-                f"{name}: made by the model '{header.model}' with fingerprint "
-                f"{header.fingerprint}; this is '{self.tag}' with {self.fingerprint[:8]}"
-            )
-        mine = self.header(header.num_bands, header.num_samples)
-        for field in ("sampling_rate", "hop_length", "bands", "codebook_sizes"):
-            theirs, ours = getattr(header, field), getattr(mine, field)
-            if theirs != ours:
-                raise CodecError(f"{name}: its {field} {theirs} are not this model's {ours}")
+        check_same_model(header, self.header(header.num_bands, header.num_samples), name)
 
 
 @functools.lru_cache(maxsize=1)
-def encoder_of(name: str, device: str, fingerprint: str) -> Codec:
+def encoder_of(name: str, device: str, fingerprint: str, precision: str | None) -> Codec:
     """Return a codec without decoder, loaded once a process: for work that comes item by item.
 
     Raises:
         ModelError: it cannot be loaded any more, or is not the one with this fingerprint.
     """
-    codec = Codec.from_pretrained(name, device).drop_decoder()
+    codec = Codec.from_pretrained(name, device, precision).drop_decoder()
     if codec.fingerprint != fingerprint:
         raise ModelError(f"{name}: has changed during the run")
     return codec

@@ -114,7 +114,8 @@ class _Decoding:
     def __init__(self, args: argparse.Namespace, place) -> None:
         self.args, self.damaged = args, False
         self.device = place.device if place else args.device
-        self.codec_of: _Codecs | None = _Codecs(args.model, "cpu" if args.cluster else args.device)
+        here = ("cpu", None) if args.cluster else (args.device, args.precision)
+        self.codec_of: _Codecs | None = _Codecs(args.model, *here)
 
     def __getstate__(self) -> dict:
         """Leave out the models: each process loads its own."""
@@ -129,7 +130,7 @@ class _Decoding:
             report.notes.append(line)
 
         header = _read_header(job, self.args.salvage)
-        codec_of = self.codec_of or _codecs_of_process(args.model, self.device)
+        codec_of = self.codec_of or _codecs_of_process(args.model, self.device, args.precision)
         codec = codec_of(header.model, str(job.source))
         written = codec.decode_file(
             *(job.source, job.target, args.bands, args.max_hz, args.float32, progress, args.rate),
@@ -193,8 +194,10 @@ class _Codecs:
     anything loaded of its own choice.
     """
 
-    def __init__(self, name: str | None, device: str, get: Callable = load_codec) -> None:
-        self.device, self.get = device, get
+    def __init__(
+        self, name: str | None, device: str, precision: str | None, get: Callable = load_codec
+    ) -> None:
+        self.device, self.precision, self.get = device, precision, get
         self.known: dict = {}
         self.name = name
         if name is not None:
@@ -214,7 +217,7 @@ class _Codecs:
 
         if name not in self.known:
             try:
-                self.known[name] = self.get(name, self.device)
+                self.known[name] = self.get(name, self.device, self.precision)
             except ModelError as error:
                 self.known[name] = error
         if isinstance(self.known[name], ModelError):
@@ -223,8 +226,8 @@ class _Codecs:
 
 
 @functools.lru_cache(maxsize=1)
-def _codecs_of_process(name: str | None, device: str) -> _Codecs:
+def _codecs_of_process(name: str | None, device: str, precision: str | None) -> _Codecs:
     """The models of another process, which loads each of them once and says nothing of it."""
     from espnet2.gan_codec.bscodec.codec import Codec
 
-    return _Codecs(name, device, Codec.from_pretrained)
+    return _Codecs(name, device, precision, Codec.from_pretrained)

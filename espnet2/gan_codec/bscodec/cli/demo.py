@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from espnet2.gan_codec.scoring.metrics.metric import Metric
     from espnet2.gan_codec.scoring.metrics.stft_distance import STFTDistance
 
-    codec = Codec.from_pretrained(args.model, args.device)
+    codec = Codec.from_pretrained(args.model, args.device, args.precision)
     metrics: list[Metric] = [MelDistance(), STFTDistance()]
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -84,6 +84,7 @@ def _command_line(args: argparse.Namespace) -> str:
     """The command that does the same again."""
     words = ["bscodec", "demo", "--out", args.out, "--model", args.model]
     words += ["--clips", args.clips] if args.clips else []
+    words += ["--precision", args.precision] if args.precision else []
     return shlex.join([*words, "--device", args.device])
 
 

@@ -103,7 +103,8 @@ def _run(args: argparse.Namespace, streams: StandardStreams) -> int:
 
     from espnet2.gan_codec.bscodec.codec import count_bands
 
-    codec = load_codec(args.model, "cpu" if args.cluster else args.device).drop_decoder()
+    here = ("cpu", None) if args.cluster else (args.device, args.precision)
+    codec = load_codec(args.model, *here).drop_decoder()
     work = _Encoding(args, codec, count_bands(codec.bands, args.bands, args.max_hz), place)
     return run_job_list(
         *(job_list, work, _Tell(streams), seconds, args.force, streams, place),
@@ -129,7 +130,8 @@ class _Encoding:
         from espnet2.gan_codec.bscodec.format.audio import AudioReader
 
         args = self.args
-        codec = self.codec or encoder_of(args.model, self.device, self.fingerprint)
+        wanted = (args.model, self.device, self.fingerprint, args.precision)
+        codec = self.codec or encoder_of(*wanted)
         with AudioReader(job.source, args.salvage) as reader:
             report.changes.update(_conversions(reader, codec.sampling_rate, args.channels))
         problems: list[str] = []
@@ -187,11 +189,11 @@ def parse_channels(text: str) -> str | int:
     return int(text)
 
 
-def load_codec(name: str, device: str):
+def load_codec(name: str, device: str, precision: str | None = None):
     """Load a model and print which checkpoint was taken, where the name leaves that open."""
     from espnet2.gan_codec.bscodec.codec import Codec
 
-    codec = Codec.from_pretrained(name, device)
+    codec = Codec.from_pretrained(name, device, precision)
     if os.path.isdir(name):
         print_note(f"{name}: taking {codec.checkpoint}")
     return codec

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from espnet2.gan_codec.scoring.probe.report import summary, tone_picture
     from espnet2.gan_codec.scoring.probe.signals import HELD_BACK, TONES, battery
 
-    codec = Codec.from_pretrained(args.model, args.device)
+    codec = Codec.from_pretrained(args.model, args.device, args.precision)
     rate = codec.sampling_rate
     clips = {}
     for name in CLIPS:

@@ -113,7 +113,10 @@ def run(args: argparse.Namespace) -> int:
     from espnet2.gan_codec.bscodec.tokens.workers import Work
 
     place = open_place(args)
-    codec = load_codec(args.model, "cpu")
+    # for workers and GPUs only the header is of interest here
+    is_here = not args.cluster and place.device == "cpu"
+    codec = load_codec(args.model, "cpu", args.precision if is_here else None)
+    precision = args.precision or codec.precision
     num_bands = count_bands(codec.bands, args.bands, args.max_hz)
     folder.mkdir(parents=True, exist_ok=True)
     size = args.shard_size or stored_shard_size(folder)
@@ -121,7 +124,13 @@ def run(args: argparse.Namespace) -> int:
     header = codec.header(num_bands)
     dtype = FORMATS[args.format].dtype(header.codebook_sizes)
     metadata = TokenMetadata.of(
-        header, codec.fingerprint, args.format, dtype, manifest.shard_size, args.channels
+        header,
+        codec.fingerprint,
+        args.format,
+        dtype,
+        manifest.shard_size,
+        args.channels,
+        precision,
     )
     if not args.force:
         check_folder(folder, metadata)

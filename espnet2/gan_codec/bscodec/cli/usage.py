@@ -9,7 +9,7 @@ class UsageError(ValueError):
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
-    """Add ``--model`` and ``--device``."""
+    """Add ``--model``, ``--device`` and ``--precision``."""
     model: Any = parser.add_argument(
         "--model",
         default=default,
@@ -19,6 +19,12 @@ def add_model_arguments(parser: argparse.ArgumentParser, default: str | None = N
     )
     model.completer = complete_model
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bf16"),
+        help="bf16: large products in bfloat16, faster where the processor or GPU has units for "
+        "it, and a little different (default: the model's config's, else float32)",
+    )
 
 
 def complete_model(prefix: str, **_: Any) -> list[str]:

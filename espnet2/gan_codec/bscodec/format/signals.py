@@ -108,3 +108,16 @@ def as_rate(rate: int | str) -> int:
     if isinstance(rate, str) or not 0 < rate < 2**31 or rate != int(rate):
         raise CodecError(f"sampling rate {rate}: expected a whole number of Hz")
     return int(rate)
+
+
+def check_same_model(header: BscHeader, mine: BscHeader, name: str) -> None:
+    """Raise CodecError unless codes under ``header`` are of the model that has ``mine``."""
+    if header.fingerprint != mine.fingerprint:
+        raise CodecError(
+            f"{name}: made by the model '{header.model}' with fingerprint "
+            f"{header.fingerprint}; this is '{mine.model}' with {mine.fingerprint}"
+        )
+    for field in ("sampling_rate", "hop_length", "bands", "codebook_sizes"):
+        theirs, ours = getattr(header, field), getattr(mine, field)
+        if theirs != ours:
+            raise CodecError(f"{name}: its {field} {theirs} are not this model's {ours}")

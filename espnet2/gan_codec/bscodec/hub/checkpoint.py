@@ -41,23 +41,29 @@ class LoadedModel:
     checkpoint: Path
 
 
-def load_model(name: str, device: str = "auto") -> LoadedModel:
+def load_model(name: str, device: str = "auto", precision: str | None = None) -> LoadedModel:
     """Find, build and load a model in evaluation mode.
 
     Args:
         name: a packaged tag, folder, checkpoint or hub name (see ``resolver``).
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: of the large products, ``float32`` or ``bf16``; None: what the config says,
+            which is float32 unless its ``inference_precision`` is another.
 
     Raises:
-        ModelError: one line; the weights have to fit the config exactly.
+        ModelError: one line; the weights have to fit the config exactly, and the device has to
+            have units for a precision that is asked for.
     """
     from espnet2.gan_codec.bscodec.inference.thread_pool import at_most_threads
 
     where = choose_device(device)
+    check_precision(precision, where)
     files = find_model(name)
     with at_most_threads(1):  # small operations, whose threads would wait for a busy core
         model = build_model(files.config, files.checkpoint)
         del model.discriminator
+        if precision is not None:
+            model.generator.backend.precision = precision
         load_generator(model, files.checkpoint)
         digest = fingerprint(
             (_GENERATOR + key, value.float().numpy())
@@ -79,6 +85,20 @@ def choose_device(device: str) -> torch.device:
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise ModelError(f"device '{device}': torch sees no such GPU here")
     return chosen
+
+
+def check_precision(precision: str | None, device: torch.device) -> None:
+    """Raise ModelError unless products of that precision are of use on the device."""
+    from espnet2.gan_codec.bscodec.inference.half_precision import has_bf16_units
+    from espnet2.gan_codec.bscodec.model.config import BF16, PRECISIONS
+
+    if precision not in (None, *PRECISIONS):
+        raise ModelError(f"precision {precision!r}: expected {' or '.join(PRECISIONS)}")
+    if precision == BF16 and not has_bf16_units(device):
+        raise ModelError(
+            f"precision {BF16}: the device '{device}' has no units for it (a processor needs "
+            "AVX-512 BF16 or AMX): use float32"
+        )
 
 
 def build_model(config: Path, checkpoint: Path | None = None) -> BSCodec:

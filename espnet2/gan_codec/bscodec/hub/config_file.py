@@ -16,6 +16,12 @@ CODEC_NAMES = ("bscodec", "espnet_bscodec")
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 50
 MAX_NODES = 200_000  # an alias counts as all that it stands for
+# what coding needs of codec_conf, with its defaults
+_OF_CODING: dict[str, Any] = {
+    "sampling_rate": 24000,
+    "generator_params": {},
+    "inference_precision": "float32",
+}
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, ten times as fast
 # Coding needs neither losses nor a discriminator. ESPnet's mel filters import numba, and the
 # published discriminator takes 0.3 GB at the moment it is made: the smallest ones instead.
@@ -110,8 +116,7 @@ def coding_conf(config: Path, contents: dict[str, Any] | None = None) -> dict[st
     from espnet2.gan_codec.bscodec.model.discriminators import check_discriminator_keys
 
     conf = _codec_conf(read_yaml(config) if contents is None else contents, config)
-    defaults: dict[str, Any] = {"sampling_rate": 24000, "generator_params": {}}
-    needed = {key: conf.get(key, default) for key, default in defaults.items()}
+    needed = {key: conf.get(key, default) for key, default in _OF_CODING.items()}
     training = {key: value for key, value in conf.items() if key not in needed}
     known = [*inspect.signature(BandSplitCodec).parameters][:-1]  # the last takes all others
     discriminator = conf.get("discriminator_params", {})

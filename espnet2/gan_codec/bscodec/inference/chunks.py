@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from espnet2.gan_codec.bscodec.model.bscodec import BandSplitCodec
+from espnet2.gan_codec.bscodec.model.config import BF16
 from espnet2.gan_codec.bscodec.model.filterbank import MDCTFilterbank
 
 # Shorter chunks pay every layer's overhead more often, and with longer ones the memory grows.
@@ -24,10 +25,14 @@ def chunk_frames(model: BandSplitCodec) -> int:
 def band_chunk_frames(model: BandSplitCodec) -> int | None:
     """Return how many frames of a chunk one band computes before the next one does.
 
-    Half a waveform chunk's signals fit the cache.  ``None``: spectral networks compute a whole
-    chunk, one band after the other, since a thread takes longer to start than it saves.
+    Half a waveform chunk's signals fit the cache, in bfloat16 all of them.  ``None``: spectral
+    networks compute a whole chunk, one band after the other, since a thread takes longer to
+    start than it saves.
     """
-    return None if _is_spectral(model) else max(1, chunk_frames(model) // 2)
+    if _is_spectral(model):
+        return None
+    precision = model.generator.backend.precision_on(next(model.parameters()).device)
+    return max(1, chunk_frames(model) // (1 if precision == BF16 else 2))
 
 
 def _is_spectral(model: BandSplitCodec) -> bool:

@@ -6,6 +6,7 @@ layers' memory carried along (``layers``).
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +29,7 @@ from espnet2.gan_codec.bscodec.inference.seanet_layers import (
     TransposedConvStream,
 )
 from espnet2.gan_codec.bscodec.inference.stream import ChannelsLast, Stream
-from espnet2.gan_codec.bscodec.inference.thread_pool import MAX_FRAMES
+from espnet2.gan_codec.bscodec.inference.thread_pool import max_frames
 from espnet2.gan_codec.shared.decoder.seanet import SConvTranspose1d, SEANetDecoder
 from espnet2.gan_codec.shared.encoder.seanet import (
     SLSTM,
@@ -47,19 +48,22 @@ class _Fast:
     """
 
     plain: Any  # the module's class
+    audio_conv: int  # which of its convolutions has the audio on one side
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, dtype: torch.dtype | None = None) -> None:
         """Fold the module's weights.
 
         Args:
             module: an ESPnet SEANet encoder or decoder.
+            dtype: of products and of the signals between layers, ``torch.bfloat16``; None: of the
+                weights.  Audio and the products with it, outputs, and sines stay in the weights'.
 
         Raises:
             NotSupported: it has a setting that there is no fast form of.
         """
         if type(module) is not self.plain:
             raise NotSupported(f"expected {self.plain.__name__}, got {type(module).__name__}")
-        self.module = module
+        self.module, self.dtype = module, dtype
         self.hop_length = math.prod(module.ratios)
         self._fold()
 
@@ -125,18 +129,23 @@ class _Fast:
             raise NotSupported(f"weights in {', '.join(map(str, dtypes))}")
         self._folded_signature = self._signature()
         self._layers = []
+        convs = [layer for layer in self.module.model if isinstance(layer, SConv1d)]
+        own = next(self.module.parameters()).dtype
+        dtype = self.dtype or own
         act = None
         for layer in self.module.model:
             if isinstance(layer, SConv1d):
-                self._layers.append(_conv(layer, act))
+                of_audio = layer is convs[self.audio_conv]
+                out_dtype = own if layer is convs[-1] else dtype
+                self._layers.append(_conv(layer, act, own if of_audio else dtype, out_dtype))
             elif isinstance(layer, SConvTranspose1d):
-                self._layers.append(_transposed_conv(layer, act))
+                self._layers.append(_transposed_conv(layer, act, dtype))
             elif act is not None:
                 raise NotSupported(f"an activation before {type(layer).__name__}")
             elif isinstance(layer, SEANetResnetBlock):
-                self._layers.append(_residual_block(layer))
+                self._layers.append(_residual_block(layer, dtype))
             elif isinstance(layer, SLSTM):
-                self._layers.append(_lstm(layer))
+                self._layers.append(_lstm(layer, dtype))
             else:
                 act = layer
                 continue
@@ -149,10 +158,11 @@ class FastEncoder(_Fast):
     """Fast form of a SEANet encoder: (B, C, T) to (B, dimension, ceil(T / hop_length))."""
 
     plain = SEANetEncoder
+    audio_conv = 0
 
     @property
     def chunk(self) -> int:
-        return MAX_FRAMES * self.hop_length
+        return max_frames(self.dtype) * self.hop_length
 
     def _output_length(self, length: int) -> int:
         return -(-length // self.hop_length)
@@ -162,10 +172,11 @@ class FastDecoder(_Fast):
     """Fast form of a SEANet decoder: (B, dimension, F) to (B, C, F * hop_length)."""
 
     plain = SEANetDecoder
+    audio_conv = -1
 
     @property
     def chunk(self) -> int:
-        return MAX_FRAMES
+        return max_frames(self.dtype)
 
     def _output_length(self, length: int) -> int:
         return length * self.hop_length
@@ -179,21 +190,22 @@ class NetworkStream(ChannelsLast):
         return super().push(x, last).contiguous()
 
 
-def _folded(conv: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return weight and bias of a convolution, its weight norm folded in."""
+def _folded(conv: Any, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return weight and bias of a convolution in ``dtype``, its weight norm folded in."""
     if hasattr(conv, "weight_g"):  # the older weight_norm, which leaves an outdated weight behind
         weight = torch._weight_norm(conv.weight_v, conv.weight_g, 0)
     else:
         weight = conv.weight
-    return weight.detach(), None if conv.bias is None else conv.bias.detach()
+    bias = None if conv.bias is None else conv.bias.detach().to(dtype)
+    return weight.detach().to(dtype), bias
 
 
-def _product(layer: SConv1d) -> Product:
+def _product(layer: SConv1d, dtype: torch.dtype, out_dtype: torch.dtype) -> Product:
     conv = layer.conv.conv
     _check_norm(layer.conv.norm_type)
     if conv.groups != 1 or layer.pad_mode not in ("reflect", "constant"):
         raise NotSupported(f"groups {conv.groups} or padding {layer.pad_mode}")
-    product = Product(*_folded(conv), conv.stride[0], conv.dilation[0])
+    product = Product(*_folded(conv, dtype), conv.stride[0], conv.dilation[0], out_dtype)
     if product.span < product.stride:
         raise NotSupported("a kernel shorter than its stride")
     return product
@@ -204,42 +216,44 @@ def _check_norm(norm: str) -> None:
         raise NotSupported(f"norm {norm}")
 
 
-def _conv(layer: SConv1d, act: nn.Module | None):
-    product, function = _product(layer), activation(act)
+def _conv(layer: SConv1d, act: nn.Module | None, dtype: torch.dtype, out_dtype: torch.dtype):
+    product, function = _product(layer, dtype, out_dtype), activation(act)
     causal, reflect = layer.causal, layer.pad_mode == "reflect"
     return lambda batch: ConvStream(product, function, batch, causal, reflect)
 
 
-def _transposed_conv(layer: SConvTranspose1d, act: nn.Module | None):
+def _transposed_conv(layer: SConvTranspose1d, act: nn.Module | None, dtype: torch.dtype):
     conv = layer.convtr.convtr
     _check_norm(layer.convtr.norm_type)
     stride = conv.stride[0]
     if conv.groups != 1 or conv.kernel_size[0] != 2 * stride:
         raise NotSupported("a transposed convolution whose kernel is not two strides long")
     right = math.ceil(stride * layer.trim_right_ratio) if layer.causal else stride // 2
-    interpolation = Interpolation(*_folded(conv), stride - right, right)
+    interpolation = Interpolation(*_folded(conv, dtype), stride - right, right)
     function = activation(act)
     return lambda batch: TransposedConvStream(interpolation, function, batch)
 
 
-def _residual_block(layer: SEANetResnetBlock):
+def _residual_block(layer: SEANetResnetBlock, dtype: torch.dtype):
     if len(layer.block) != 4:
         raise NotSupported("a residual block that has not two convolutions")
     first_act, first, second_act, second = layer.block
     convs = [second] if isinstance(layer.shortcut, nn.Identity) else [second, layer.shortcut]
-    if any(_product(conv).span > 1 for conv in convs):
+    if any(_product(conv, dtype, dtype).span > 1 for conv in convs):
         raise NotSupported("a residual block whose second convolution is wider than a sample")
-    weight, bias = _folded(second.conv.conv)
-    shortcut = _folded(layer.shortcut.conv.conv) if len(convs) == 2 else None
+    weight, bias = _folded(second.conv.conv, dtype)
+    shortcut = _folded(layer.shortcut.conv.conv, dtype) if len(convs) == 2 else None
     residual = Residual(activation(second_act), weight, bias, shortcut)
-    wide = _conv(first, first_act)
+    wide = _conv(first, first_act, dtype, dtype)
     return lambda batch: ResidualStream(wide(batch), residual, batch)
 
 
-def _lstm(layer: SLSTM):
+def _lstm(layer: SLSTM, dtype: torch.dtype):
     weights = [weights[1] for weights in layer.lstm.all_weights]
     recurrent = [weight.detach().t().contiguous() for weight in weights]
-    return lambda batch: LSTMStream(layer, recurrent, batch)
+    is_rounded = dtype == torch.bfloat16
+    rounded = copy.deepcopy(layer.lstm).to(dtype).eval() if is_rounded else None
+    return lambda batch: LSTMStream(layer, recurrent, batch, rounded)
 
 
 def _pointwise(module: nn.Module):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from espnet2.gan_codec.bscodec.inference.half_precision import has_bf16_units
 from espnet2.gan_codec.bscodec.model.quantizers.search import FRAME_BLOCK, nearest_codes
 
 MIN_QUERIES = 32  # below, reading the codebook is what takes the time
@@ -37,7 +38,7 @@ def is_profitable(queries: torch.Tensor, codebook: torch.Tensor) -> bool:
         and len(codebook) >= 4 * MIN_CODES
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
-        and getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
+        and has_bf16_units(codebook.device)
     )
 
 

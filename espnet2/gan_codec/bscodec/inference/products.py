@@ -7,7 +7,7 @@ is a view, and oneDNN's convolutions need no reordering.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy
 import torch
@@ -20,6 +20,8 @@ from espnet2.gan_codec.shared.encoder.snake_activation import Snake1d
 # one after the other, loses digits that the plain module keeps; matrix products do not.
 MAX_PRODUCTS_CHANNELS_LAST = 1024
 FEW_CHANNELS = 4
+# values looked up at a time: NumPy's copy of their places stays in the cache
+TABLE_PIECE = 1 << 16
 POINTWISE = (nn.ELU, nn.GELU, nn.Identity, nn.LeakyReLU, nn.ReLU, nn.Sigmoid, nn.SiLU, nn.Tanh)
 
 Activation = Callable[[torch.Tensor, torch.Tensor], object]
@@ -32,29 +34,88 @@ class NotSupported(ValueError):
 def activation(module: nn.Module | None) -> Activation:
     """Return a function ``(x, out)`` that writes the activation of x into out, which may be x.
 
+    Both are (B, T, C), each in float32, float64 or bfloat16.
+
     Raises:
         NotSupported: the module is no activation of single values.
     """
+    if module is None:
+        return lambda x, out: out.copy_(x)
     if type(module) is Snake1d:
-        alpha = cast(Any, module).alpha.detach()
-        if alpha.numel() != 1:
-            raise NotSupported("Snake with an alpha for every channel")
-        scale = alpha.item()
-        gain = (alpha + 1e-9).reciprocal().item()
+        function = _snake(module)
+    elif isinstance(module, POINTWISE):
+        function = lambda x, out: out.copy_(module(x))  # noqa: E731
+    else:
+        raise NotSupported(f"activation {type(module).__name__}")
+    table = _Table(function)
 
-        def snake(x: torch.Tensor, out: torch.Tensor) -> None:
-            sine = torch.empty_like(x) if out is x else out
-            torch.mul(x, scale, out=sine)
-            if sine.device.type == "cpu":  # NumPy's sine takes less than half of torch's time
-                numpy.sin(sine.numpy(), out=sine.numpy())
-            else:
-                sine.sin_()
-            torch.addcmul(x, sine, sine, value=gain, out=out)
+    def act(x: torch.Tensor, out: torch.Tensor) -> None:
+        if x.dtype == torch.bfloat16 and x.device.type == "cpu":
+            table(x, out)
+        elif x.dtype == out.dtype != torch.bfloat16:
+            function(x, out)
+        else:
+            y = x.float()
+            function(y, y)
+            out.copy_(y)
 
-        return snake
-    if module is None or isinstance(module, POINTWISE):
-        return lambda x, out: out.copy_(x if module is None else module(x))
-    raise NotSupported(f"activation {type(module).__name__}")
+    return act
+
+
+def _snake(module: Any) -> Activation:
+    alpha = module.alpha.detach()
+    if alpha.numel() != 1:
+        raise NotSupported("Snake with an alpha for every channel")
+    scale = alpha.item()
+    gain = (alpha + 1e-9).reciprocal().item()
+
+    def snake(x: torch.Tensor, out: torch.Tensor) -> None:
+        sine = torch.empty_like(x) if out is x else out
+        torch.mul(x, scale, out=sine)
+        if sine.device.type == "cpu":  # NumPy's sine takes less than half of torch's time
+            numpy.sin(sine.numpy(), out=sine.numpy())
+        else:
+            sine.sin_()
+        torch.addcmul(x, sine, sine, value=gain, out=out)
+
+    return snake
+
+
+class _Table:
+    """A function of single bfloat16 values as a table of all 65536 of them, for the CPU.
+
+    It is computed in float32 and rounded once.  To look values up takes half as long as to widen
+    them, take a sine and round the result, and NumPy has no bfloat16.
+    """
+
+    def __init__(self, function: Activation) -> None:
+        """Compute nothing yet: most functions never see bfloat16."""
+        self.function = function
+        self.tables: dict[torch.dtype, torch.Tensor] = {}
+
+    def __call__(self, x: torch.Tensor, out: torch.Tensor) -> None:
+        """Write the function of x (B, T, C) bfloat16 into out, which may be x, of any dtype."""
+        if out.dtype not in self.tables:
+            self.tables[out.dtype] = self._compute().to(out.dtype)
+        table = _bits(self.tables[out.dtype])
+        rows = max(1, TABLE_PIECE // x.shape[2])
+        for signal, target in zip(x, out, strict=True):
+            for piece, place in zip(signal.split(rows), target.split(rows), strict=True):
+                # "wrap" changes no index here, and spares NumPy's copy of the output
+                numpy.take(table, _bits(piece), out=_bits(place), mode="wrap")
+
+    def _compute(self) -> torch.Tensor:
+        values = torch.arange(1 << 16, dtype=torch.int32).to(torch.int16).view(torch.bfloat16)
+        table = values.float().view(1, -1, 1)
+        with numpy.errstate(invalid="ignore"):  # of infinity, which is among them
+            self.function(table, table)
+        return table.flatten()
+
+
+def _bits(x: torch.Tensor) -> numpy.ndarray:
+    """Values as NumPy can have them: of bfloat16 the bits, as uint16."""
+    is_half = x.dtype == torch.bfloat16
+    return x.view(torch.int16).numpy().view(numpy.uint16) if is_half else x.numpy()
 
 
 def multiply(
@@ -82,19 +143,26 @@ class Product:
     """Convolution without padding: (B, n, C) to (B, (n - span) // stride + 1, N), n >= span."""
 
     def __init__(
-        self, weight: torch.Tensor, bias: torch.Tensor | None, stride: int = 1, dilation: int = 1
+        self,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        stride: int = 1,
+        dilation: int = 1,
+        out_dtype: torch.dtype | None = None,
     ) -> None:
         """Choose how to compute it.
 
         Args:
-            weight: (N, C, kernel size).
+            weight: (N, C, kernel size), in the precision of the products.
             bias: (N).
             stride: in samples.
             dilation: in samples.
+            out_dtype: of the output; None: of the weight.
         """
         self.out_channels, self.channels, self.kernel_size = weight.shape
         self.stride, self.dilation = stride, dilation
         self.span = (self.kernel_size - 1) * dilation + 1
+        self.dtype, self.out_dtype = weight.dtype, out_dtype or weight.dtype
         self.bias = weight.new_zeros(self.out_channels) if bias is None else bias.clone()
         simple = stride == dilation == 1
         if self.channels <= FEW_CHANNELS and dilation == 1:
@@ -103,7 +171,11 @@ class Product:
         elif self.out_channels <= FEW_CHANNELS and simple:
             self.weight = weight.permute(1, 2, 0).flatten(1).contiguous()
             self._compute = self._to_few_channels
-        elif weight[0].numel() < MAX_PRODUCTS_CHANNELS_LAST and self.kernel_size > 1:
+        elif self.kernel_size > 1 and (
+            # which adds up products of bfloat16 in float32, and rounds the sum alone
+            weight[0].numel() < MAX_PRODUCTS_CHANNELS_LAST
+            or (self.dtype == torch.bfloat16 and stride == 1)
+        ):
             self.weight = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
             self._compute = self._by_convolution
         else:
@@ -114,7 +186,7 @@ class Product:
             self._compute = self._by_taps
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return self._compute(x)
+        return self._compute(x).to(self.out_dtype)
 
     def _from_few_channels(self, x: torch.Tensor) -> torch.Tensor:
         windows = x.unfold(1, self.kernel_size, self.stride).flatten(2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from espnet2.gan_codec.bscodec.inference.products import (
@@ -22,6 +23,7 @@ from espnet2.gan_codec.shared.encoder.seanet import SLSTM
 
 # up to there an LSTM's own preparations take longer than running it by steps
 MAX_UNROLLED_STEPS = 100
+MAX_UNROLLED_STEPS_BFLOAT16 = 16
 
 
 class ConvStream(Stream):
@@ -73,14 +75,15 @@ class ConvStream(Stream):
         self.carry = inputs[:, length if last else kept :].clone()
         self.next_window -= kept
         if not count:
-            return x.new_empty(len(x), 0, self.product.out_channels)
+            empty = (len(x), 0, self.product.out_channels)
+            return x.new_empty(empty, dtype=self.product.out_dtype)
         return self.product(windows)
 
     def _join(self, x: torch.Tensor, left: int, right: int) -> torch.Tensor:
         """Return the carry and the activated x, with room for padding around them."""
         start = left + self.carry.shape[1]
         end = start + x.shape[1]
-        inputs = x.new_empty(len(x), end + right, x.shape[2])
+        inputs = self.carry.new_empty(len(x), end + right, x.shape[2])
         inputs[:, left:start] = self.carry
         self.act(x, inputs[:, start:end])
         return inputs
@@ -122,8 +125,8 @@ class TransposedConvStream(Stream):
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
         blocks = x.shape[1]
         if not (blocks or self.started):
-            return x.new_empty(len(x), 0, self.conv.out_channels)
-        inputs = x.new_empty(len(x), 1 + blocks + last, x.shape[2])
+            return self.carry.new_empty(len(x), 0, self.conv.out_channels)
+        inputs = self.carry.new_empty(len(x), 1 + blocks + last, x.shape[2])
         inputs[:, :1] = self.carry
         self.act(x, inputs[:, 1 : 1 + blocks])
         if last:
@@ -169,14 +172,23 @@ class LSTMStream(Stream):
 
     state_keys = ("hidden", "cell")
 
-    def __init__(self, module: SLSTM, recurrent: Sequence[torch.Tensor], batch: int) -> None:
+    def __init__(
+        self,
+        module: SLSTM,
+        recurrent: Sequence[torch.Tensor],
+        batch: int,
+        rounded: nn.LSTM | None = None,
+    ) -> None:
         """Start with a state of zeros.
 
         Args:
             module: of ESPnet.
             recurrent: each layer's recurrent weight, transposed: (H, 4 H), contiguous.
             batch: signals that advance together.
+            rounded: the LSTM in bfloat16, for signals in bfloat16; few steps, for which the
+                weights are not worth preparing, and the state stay in float32.
         """
+        self.rounded = rounded
         self.lstm, self.skip, self.recurrent = module.lstm, module.skip, recurrent
         size = (batch, self.lstm.num_layers, self.lstm.hidden_size)
         self.hidden = self.lstm.weight_hh_l0.detach().new_zeros(size)
@@ -185,14 +197,19 @@ class LSTMStream(Stream):
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
         if not x.shape[1]:
             return x
-        run = self._step_by_step if x.shape[1] <= MAX_UNROLLED_STEPS else self._at_once
-        y = run(x.transpose(0, 1)).transpose(0, 1)
+        most = MAX_UNROLLED_STEPS if self.rounded is None else MAX_UNROLLED_STEPS_BFLOAT16
+        if x.shape[1] <= most:
+            y = self._step_by_step(x.transpose(0, 1).to(self.hidden.dtype))
+        else:
+            y = self._at_once(x.transpose(0, 1))
+        y = y.transpose(0, 1).to(x.dtype)
         return y + x if self.skip else y
 
     def _at_once(self, x: torch.Tensor) -> torch.Tensor:
-        before = (self.hidden.transpose(0, 1).contiguous(), self.cell.transpose(0, 1).contiguous())
-        y, (hidden, cell) = self.lstm(x, before)
-        self.hidden, self.cell = hidden.transpose(0, 1), cell.transpose(0, 1)
+        states = (self.hidden, self.cell)
+        before = tuple(state.transpose(0, 1).to(x.dtype).contiguous() for state in states)
+        y, after = (self.rounded or self.lstm)(x, before)
+        self.hidden, self.cell = (s.transpose(0, 1).to(self.hidden.dtype) for s in after)
         return y
 
     def _step_by_step(self, x: torch.Tensor) -> torch.Tensor:

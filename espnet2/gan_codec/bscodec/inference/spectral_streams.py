@@ -3,6 +3,9 @@
 Their convolutions see zeros beyond the ends of the signal.  A stream puts in those of the start
 beforehand, keeps the inputs that the next window still needs, and puts in those of the end when
 it comes.
+
+With rounded weights the large products are in bfloat16; features, layer norms, the sums of blocks,
+skip projections, and the last layers, which give latents and log gains, stay in float32.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from espnet2.gan_codec.bscodec.inference.half_precision import RoundedWeights
 from espnet2.gan_codec.bscodec.inference.stream import Chain, ChannelsLast, Stream
 from espnet2.gan_codec.bscodec.model.networks.depthwise import convolve_valid
 from espnet2.gan_codec.bscodec.model.networks.spectral import (
@@ -23,14 +27,16 @@ from espnet2.gan_codec.bscodec.model.networks.spectral import (
 )
 
 
-def encoder_stream(encoder: SpectralEncoder, batch: int) -> Stream:
+def encoder_stream(
+    encoder: SpectralEncoder, batch: int, rounded: RoundedWeights | None = None
+) -> Stream:
     """MDCT bins (B, bins, n) to latents (B, hidden_dim, m)."""
     networks = Chain(
         [
-            ConvStream(encoder.embed, batch),
-            *_block_streams(encoder.blocks, batch),
-            ConvStream(encoder.decimate, batch),
-            *_block_streams(encoder.deep_blocks, batch),
+            ConvStream(encoder.embed, batch, rounded),
+            *_block_streams(encoder.blocks, batch, rounded),
+            ConvStream(encoder.decimate, batch, rounded),
+            *_block_streams(encoder.deep_blocks, batch, rounded),
             Pointwise(lambda x: encoder.project(encoder.norm(x))),
         ]
     )
@@ -41,15 +47,17 @@ def encoder_stream(encoder: SpectralEncoder, batch: int) -> Stream:
     return ChannelsLast([Pointwise(encoder.features), both])
 
 
-def decoder_stream(decoder: SpectralDecoder, batch: int) -> Stream:
+def decoder_stream(
+    decoder: SpectralDecoder, batch: int, rounded: RoundedWeights | None = None
+) -> Stream:
     """Latents (B, hidden_dim, n) to MDCT bins (B, bins, m)."""
     networks = Chain(
         [
-            ConvStream(decoder.embed, batch),
+            ConvStream(decoder.embed, batch, rounded),
             Pointwise(decoder.embed_norm),
-            *_block_streams(decoder.deep_blocks, batch),
-            TransposedConvStream(decoder.interpolate, batch),
-            *_block_streams(decoder.blocks, batch),
+            *_block_streams(decoder.deep_blocks, batch, rounded),
+            TransposedConvStream(decoder.interpolate, batch, rounded),
+            *_block_streams(decoder.blocks, batch, rounded),
             Pointwise(lambda x: decoder.project(decoder.norm(x))),
         ]
     )
@@ -57,8 +65,10 @@ def decoder_stream(decoder: SpectralDecoder, batch: int) -> Stream:
     return ChannelsLast([SideBySide(networks, skip, decoder.coefficients)])
 
 
-def _block_streams(blocks: Iterable[Any], batch: int) -> Iterator[Stream]:
-    return (BlockStream(block, batch) for block in blocks)
+def _block_streams(
+    blocks: Iterable[Any], batch: int, rounded: RoundedWeights | None
+) -> Iterator[Stream]:
+    return (BlockStream(block, batch, rounded) for block in blocks)
 
 
 class Pointwise(Stream):
@@ -76,8 +86,8 @@ class ConvStream(Stream):
 
     state_keys = ("buffer",)  # (B, less than a window, C): inputs that the next output needs
 
-    def __init__(self, conv: nn.Conv1d, batch: int) -> None:
-        self.conv = conv
+    def __init__(self, conv: nn.Conv1d, batch: int, rounded: RoundedWeights | None = None) -> None:
+        self.conv, self.rounded = conv, rounded
         (self.size,), (self.step,) = conv.kernel_size, conv.stride
         self.padding = int(conv.padding[0])
         self.buffer = conv.weight.new_zeros(batch, self.padding, conv.in_channels)
@@ -89,8 +99,12 @@ class ConvStream(Stream):
         x = self.windows(x, last)
         if not x.shape[1]:
             return x.new_zeros(len(x), 0, self.conv.out_channels)
+        weight, bias = self.conv.weight, self.conv.bias
+        if self.rounded is not None:
+            half = self.rounded
+            return F.conv1d(x.mT.bfloat16(), half(weight), half(bias), self.step).mT.float()
         # summed in the module's order: equal to the last digits
-        return F.conv1d(x.mT, self.conv.weight, self.conv.bias, self.step).mT
+        return F.conv1d(x.mT, weight, bias, self.step).mT
 
     def windows(self, x: torch.Tensor, last: bool) -> torch.Tensor:
         """Return the inputs (B, L, C) under all windows that are complete by now."""
@@ -104,8 +118,10 @@ class ConvStream(Stream):
 class BlockStream(ConvStream):
     """``ConvNeXtBlock``: the input under the middle of each window is added."""
 
-    def __init__(self, block: ConvNeXtBlock, batch: int) -> None:
-        super().__init__(block.depthwise, batch)
+    def __init__(
+        self, block: ConvNeXtBlock, batch: int, rounded: RoundedWeights | None = None
+    ) -> None:
+        super().__init__(block.depthwise, batch, rounded)
         self.block = block
 
     def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
@@ -113,7 +129,13 @@ class BlockStream(ConvStream):
         if not x.shape[1]:
             return x
         y = convolve_valid(x, self.conv)
-        return self.block.after_depthwise(x[:, self.padding : self.padding + y.shape[1]], y)
+        x = x[:, self.padding : self.padding + y.shape[1]]
+        if self.rounded is None:
+            return self.block.after_depthwise(x, y)
+        hidden = F.gelu(self.rounded.linear(self.block.norm(y), self.block.widen))
+        return torch.addcmul(
+            x, self.block.scale, self.rounded.linear(hidden, self.block.narrow).float()
+        )
 
 
 class TransposedConvStream(Stream):
@@ -124,8 +146,10 @@ class TransposedConvStream(Stream):
 
     state_keys = ("overlap", "skip")
 
-    def __init__(self, conv: nn.ConvTranspose1d, batch: int) -> None:
-        self.conv = conv
+    def __init__(
+        self, conv: nn.ConvTranspose1d, batch: int, rounded: RoundedWeights | None = None
+    ) -> None:
+        self.conv, self.rounded = conv, rounded
         (size,), (self.step,) = conv.kernel_size, conv.stride
         self.padding = int(conv.padding[0])
         self.overlap = conv.weight.new_zeros(batch, size - self.step, conv.out_channels)
@@ -138,7 +162,11 @@ class TransposedConvStream(Stream):
         done = x.shape[1] * self.step
         y = F.pad(self.overlap, (0, 0, 0, done))
         if done:
-            y += F.conv_transpose1d(x.mT, self.conv.weight, stride=self.step).mT
+            half, weight = self.rounded, self.conv.weight
+            if half is None:
+                y += F.conv_transpose1d(x.mT, weight, stride=self.step).mT
+            else:
+                y += F.conv_transpose1d(x.mT.bfloat16(), half(weight), stride=self.step).mT
         self.overlap = y[:, done:].clone()
         if last:
             done = y.shape[1] - self.padding

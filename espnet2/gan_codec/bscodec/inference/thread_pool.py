@@ -44,6 +44,11 @@ def schedule(
     return threads, chunks
 
 
+def max_frames(dtype: torch.dtype | None) -> int:
+    """Return MAX_FRAMES for signals of a precision: twice as many in half of the memory."""
+    return MAX_FRAMES * (2 if dtype == torch.bfloat16 else 1)
+
+
 @contextmanager
 def at_most_threads(count: int) -> Iterator[None]:
     """Compute with no more threads of torch's, and give the caller's number back.

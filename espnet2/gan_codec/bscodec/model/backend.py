@@ -11,11 +11,22 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from espnet2.gan_codec.bscodec.model.config import FLOAT32
 from espnet2.gan_codec.bscodec.model.quantizers import Quantizer
 
 
 class Backend:
-    """The plain way."""
+    """The plain way.
+
+    Attributes:
+        precision: of the networks' products in inference, where the backend can choose.
+    """
+
+    precision = FLOAT32
+
+    def precision_on(self, device: torch.device) -> str:
+        """Return the precision that products have on a device."""
+        return FLOAT32
 
     def run(
         self, networks: Sequence[nn.Module], inputs: Sequence[torch.Tensor], num_frames: int

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from espnet2.gan_codec.abs_gan_codec import AbsGANCodec
 from espnet2.gan_codec.bscodec.model.backend import Backend
 from espnet2.gan_codec.bscodec.model.config import (
+    FLOAT32,
     GeneratorConfig,
     check_codec_conf,
     check_keys,
@@ -69,8 +70,11 @@ class BandSplitCodec(AbsGANCodec):
             fast for small networks.  Without discriminator, and with SimVQ without refits; of no
             effect on a CPU and where several processes train together.
         augment_params: augmentation of the training audio on its device.
+        inference_precision: of coding, ``float32`` or ``bf16``: the large products in bfloat16,
+            where the processor or GPU has units for it.
 
-    The last four are the training step's: see :mod:`espnet2.gan_codec.bscodec.training`.
+    Those from ``cache_generator_outputs`` to ``augment_params`` are the training step's: see
+    :mod:`espnet2.gan_codec.bscodec.training`.
 
     Raises:
         ConfigError: on an unknown key or an impossible value, in one line.
@@ -103,6 +107,7 @@ class BandSplitCodec(AbsGANCodec):
         use_bf16: bool = False,
         use_cuda_graph: bool = False,
         augment_params: dict[str, Any] = {},  # noqa: B006
+        inference_precision: str = FLOAT32,
         **unknown: Any,
     ) -> None:
         conf = {k: v for k, v in locals().items() if k not in ("self", "unknown", "__class__")}
@@ -111,6 +116,7 @@ class BandSplitCodec(AbsGANCodec):
         super().__init__()
         self.config = GeneratorConfig.from_dict(generator_params, sampling_rate)
         self.generator = BSCodecGenerator(self.config, sampling_rate, self.backend_class())
+        self.generator.backend.precision = inference_precision
         self.discriminator = build_discriminator(copy.deepcopy(dict(discriminator_params)))
 
         modules = build_losses(conf)

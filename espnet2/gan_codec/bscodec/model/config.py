@@ -16,6 +16,7 @@ from typing import Any
 
 FILTERBANKS = ("stft", "mdct")
 NETWORKS = ("seanet", "spectral")
+FLOAT32, BF16 = PRECISIONS = ("float32", "bf16")  # of inference
 QUANTIZERS = ("band_vq", "band_simvq", "rvq")
 NORMS = ("none", "weight_norm", "spectral_norm", "time_group_norm")
 PAD_MODES = ("reflect", "constant", "replicate", "circular")
@@ -334,6 +335,7 @@ def check_codec_conf(conf: Mapping[str, Any]) -> None:
         ConfigError: one line naming the key.
     """
     check_sampling_rate(conf["sampling_rate"])
+    _choice("inference_precision", conf["inference_precision"], PRECISIONS)
     for key, value in conf.items():
         if key.startswith("lambda_"):
             _number(key, value)

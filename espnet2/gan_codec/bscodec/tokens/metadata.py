@@ -14,6 +14,7 @@ from espnet2.gan_codec.bscodec.format.checked import integer, items, number, tex
 from espnet2.gan_codec.bscodec.format.header import BscHeader
 
 LAYOUT_VERSION = 1
+FLOAT32, _ = PRECISIONS = ("float32", "bf16")  # as ``model.config`` has them
 FORMAT_NAMES = ("ark", "npz", "speechlm", "parquet")  # as ``formats.FORMATS`` has them
 
 
@@ -38,6 +39,7 @@ class TokenMetadata:
         shard_size: utterances per shard, skipped ones counted as well.
         version: of the layout.
         channels: what was coded of several: ``"mean"``, or the number of one, from 1.
+        precision: of the networks' products, ``"float32"`` or ``"bf16"``.
     """
 
     model: str
@@ -52,6 +54,7 @@ class TokenMetadata:
     shard_size: int
     version: int = LAYOUT_VERSION
     channels: str | int = MEAN
+    precision: str = FLOAT32
 
     @classmethod
     def of(
@@ -62,6 +65,7 @@ class TokenMetadata:
         dtype: np.dtype,
         shard_size: int,
         channels: str | int = MEAN,
+        precision: str = FLOAT32,
     ) -> TokenMetadata:
         """Return the metadata of codes under ``header``, stored in the format ``form``."""
         return cls(
@@ -76,6 +80,7 @@ class TokenMetadata:
             dtype=str(dtype),
             shard_size=shard_size,
             channels=channels,
+            precision=precision,
         )
 
     @classmethod
@@ -109,10 +114,13 @@ class TokenMetadata:
             dtype=text(values["dtype"]),
             shard_size=integer(values["shard_size"], 1),
             channels=channels if channels == MEAN else integer(channels, 1),
+            precision=text(values.get("precision", FLOAT32)),
         )
         metadata.header(num_samples=0)  # which raises for what no codes can have
         if metadata.format not in FORMAT_NAMES:
             raise ValueError(f"{metadata.format[:40]!r} is none of {', '.join(FORMAT_NAMES)}")
+        if metadata.precision not in PRECISIONS:
+            raise ValueError(f"{metadata.precision[:40]!r} is none of {', '.join(PRECISIONS)}")
         return metadata
 
     def to_json(self) -> dict[str, Any]:
@@ -121,6 +129,8 @@ class TokenMetadata:
         values["bands"] = [list(map(float, band)) for band in self.bands]
         if self.channels == MEAN:  # folders look as they did before there was a choice
             del values["channels"]
+        if self.precision == FLOAT32:
+            del values["precision"]
         return {**values, "codebook_sizes": list(self.codebook_sizes)}
 
     def difference(self, other: TokenMetadata) -> str | None:

@@ -90,7 +90,8 @@ def make_shards(
 
 def _make_there(work: Work, device: str, shard: Shard) -> ShardResult:
     """Make a shard in another process, which keeps the model for the next one."""
-    codec = encoder_of(work.model, device, work.metadata.fingerprint)
+    metadata = work.metadata
+    codec = encoder_of(work.model, device, metadata.fingerprint, metadata.precision)
     return _make_one(work, codec, device, shard)
 
 
