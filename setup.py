@@ -56,6 +56,7 @@ SCORE = [
     "onnxruntime>=1.17",  # ... and what runs them, which speechmos does not ask for
     SPEAKER,
 ]
+ONNX = ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"]  # torch exports by onnxscript
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
@@ -161,7 +162,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",  # torch 2.11 begins there; where it ends ESPnet and torch say
     install_requires=REQUIREMENTS,
-    extras_require={"train": TRAIN, "demo": DEMO, "score": SCORE, "test": TEST},
+    extras_require={"train": TRAIN, "demo": DEMO, "score": SCORE, "onnx": ONNX, "test": TEST},
     packages=own_packages(),
     py_modules=own_modules(),
     package_data={

@@ -1,0 +1,157 @@
+"""Write a model as two ONNX files, ``encoder.onnx`` and ``decoder.onnx``, and its facts as JSON.
+
+What can be said of the files is in each one's metadata and, for runtimes that do not show that, in
+``model.json``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from espnet2.gan_codec.bscodec.format.atomic import atomic_write
+from espnet2.gan_codec.bscodec.hub.checkpoint import LoadedModel, load_model
+from espnet2.gan_codec.bscodec.hub.error import ModelError
+from espnet2.gan_codec.bscodec.hub.export import package_model
+from espnet2.gan_codec.bscodec.hub.resolver import find_model
+
+OPSET = 18
+ENCODER, DECODER, FACTS = "encoder.onnx", "decoder.onnx", "model.json"
+LENGTHS = (
+    "T samples give ceil(T / hop_length) frames of codes; F frames give F * hop_length samples, "
+    "of which the first T are the audio"
+)
+PRECISIONS = ("exact", "half", "int8")
+
+
+def export_onnx(name: str, folder: str | os.PathLike, precision: str = "exact") -> str:
+    """Write ``encoder.onnx``, ``decoder.onnx`` and ``model.json``; return the model's fingerprint.
+
+    Inputs and outputs: ``audio`` (batch, samples) float32 at the model's rate, ``codes`` (batch,
+    bands, frames) int64; any batch and length.  They compute with 32-bit floats.
+
+    Args:
+        name: as for ``load_model``.
+        folder: made if needed.
+        precision: of the weights in the files: ``exact`` stores in 8 or 16 bits what these hold
+            exactly; ``half`` rounds to 16 bits first; ``int8`` rounds every row of the large
+            matrices to 8 bits, so that codes are not quite those of the model.
+
+    Raises:
+        ModelError: a package is missing, or there is no such model, in one line.
+    """
+    from espnet2.gan_codec.bscodec.hub import onnx_weights
+
+    _need_packages()
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    loaded = _load(name, half=precision == "half")
+    facts = describe(loaded, precision)
+    for file, proto in ((ENCODER, _encoder(loaded)), (DECODER, _decoder(loaded))):
+        if precision == "int8":
+            onnx_weights.round_to_int8(proto.graph)
+        onnx_weights.store_small(proto.graph)
+        for key, value in facts.items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            proto.metadata_props.add(key=key, value=text)
+        with atomic_write(folder / file) as temporary:
+            temporary.write_bytes(proto.SerializeToString())
+    with atomic_write(folder / FACTS) as temporary:
+        temporary.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    return loaded.fingerprint
+
+
+def describe(loaded: LoadedModel, precision: str = "exact") -> dict[str, Any]:
+    """What a program has to know that runs the files."""
+    model = loaded.model
+    return {
+        "model": loaded.tag,
+        "fingerprint": loaded.fingerprint[:8],
+        "sampling_rate": model.sampling_rate,
+        "hop_length": model.hop_length,
+        "bands": [list(band) for band in model.streams],
+        "codebook_sizes": list(model.codebook_sizes),
+        "lengths": LENGTHS,
+        "weights": precision,
+    }
+
+
+def _need_packages() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ModelError(
+            f"the onnx form needs {error.name}: pip install 'espnet-bscodec[onnx]'"
+        ) from error
+
+
+def _load(name: str, half: bool) -> LoadedModel:
+    if not half:
+        return load_model(name, "cpu")
+    with tempfile.TemporaryDirectory() as temporary:
+        rounded = Path(temporary, find_model(name).tag)
+        package_model(name, rounded)
+        return load_model(str(rounded), "cpu")
+
+
+def _encoder(loaded: LoadedModel) -> Any:
+    import torch
+
+    from espnet2.gan_codec.bscodec.inference.onnx_graphs import EncoderGraph
+
+    dynamic = torch.export.Dim.DYNAMIC
+    audio = torch.zeros(2, 7 * loaded.model.hop_length + 1)
+    graph = EncoderGraph(loaded.model.generator)
+    return _exported(graph, audio, "audio", "codes", {0: dynamic, 1: dynamic})
+
+
+def _decoder(loaded: LoadedModel) -> Any:
+    import torch
+
+    from espnet2.gan_codec.bscodec.inference.onnx_graphs import DecoderGraph
+
+    dynamic = torch.export.Dim.DYNAMIC
+    codes = torch.zeros(2, len(loaded.model.codebook_sizes), 7, dtype=torch.long)
+    graph = DecoderGraph(loaded.model.generator)
+    return _exported(graph, codes, "codes", "audio", {0: dynamic, 2: dynamic})
+
+
+def _exported(graph: Any, x: Any, given: str, returned: str, dynamic: dict[int, Any]) -> Any:
+    import torch
+
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            graph.eval().requires_grad_(False),
+            (x,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[given],
+            output_names=[returned],
+            dynamic_shapes=(dynamic,),
+            verbose=False,
+        )
+    assert program is not None
+    return program.model_proto
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter says of optional packages and of its own deprecations."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            with redirect_stderr(io.StringIO()):
+                yield
+    finally:
+        logging.disable(before)
