@@ -56,7 +56,7 @@ SCORE = [
     "onnxruntime>=1.17",  # ... and what runs them, which speechmos does not ask for
     SPEAKER,
 ]
-ONNX = ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"]  # torch exports by onnxscript
+ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",

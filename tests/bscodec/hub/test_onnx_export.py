@@ -14,7 +14,6 @@ from ..experiments import make_noise, tree, write_experiment
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-pytest.importorskip("onnxscript")
 
 from espnet2.gan_codec.bscodec.hub.onnx_codec import OnnxCodec  # noqa: E402
 from espnet2.gan_codec.bscodec.hub.onnx_export import OPSET, export_onnx  # noqa: E402
@@ -77,7 +76,6 @@ def test_the_files_say_what_they_are(folder):
         assert versions.pop("") == OPSET and not versions, "operators of ONNX alone"
 
 
-@pytest.mark.long
 def test_half_is_smaller_and_the_rounded_model(folder, model):
     digest = export_onnx(str(folder / "tiny"), folder / "half", "half")
     assert package_model(str(folder / "tiny"), folder / "rounded") == digest
@@ -89,7 +87,6 @@ def test_half_is_smaller_and_the_rounded_model(folder, model):
     assert sizes[0] < sizes[1]
 
 
-@pytest.mark.long
 def test_int8_is_near(folder, model, exported):
     digest = export_onnx(str(folder / "tiny"), folder / "int8", "int8")
     assert digest == load_model(str(folder / "tiny"), "cpu").fingerprint

@@ -15,13 +15,16 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.hub.checkpoint import LoadedModel, load_model
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.export import package_model
 from espnet2.gan_codec.bscodec.hub.resolver import find_model
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 OPSET = 18
 ENCODER, DECODER, FACTS = "encoder.onnx", "decoder.onnx", "model.json"
@@ -87,11 +90,8 @@ def describe(loaded: LoadedModel, precision: str = "exact") -> dict[str, Any]:
 def _need_packages() -> None:
     try:
         import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
     except ImportError as error:
-        raise ModelError(
-            f"the onnx form needs {error.name}: pip install 'espnet-bscodec[onnx]'"
-        ) from error
+        raise ModelError("the onnx form needs onnx: pip install 'espnet-bscodec[onnx]'") from error
 
 
 def _load(name: str, half: bool) -> LoadedModel:
@@ -103,44 +103,46 @@ def _load(name: str, half: bool) -> LoadedModel:
         return load_model(str(rounded), "cpu")
 
 
-def _encoder(loaded: LoadedModel) -> Any:
+def _encoder(loaded: LoadedModel) -> ModelProto:
     import torch
 
     from espnet2.gan_codec.bscodec.inference.onnx_graphs import EncoderGraph
 
-    dynamic = torch.export.Dim.DYNAMIC
     audio = torch.zeros(2, 7 * loaded.model.hop_length + 1)
     graph = EncoderGraph(loaded.model.generator)
-    return _exported(graph, audio, "audio", "codes", {0: dynamic, 1: dynamic})
+    return _exported(graph, audio, {"audio": {1: "samples"}, "codes": {2: "frames"}})
 
 
-def _decoder(loaded: LoadedModel) -> Any:
+def _decoder(loaded: LoadedModel) -> ModelProto:
     import torch
 
     from espnet2.gan_codec.bscodec.inference.onnx_graphs import DecoderGraph
 
-    dynamic = torch.export.Dim.DYNAMIC
     codes = torch.zeros(2, len(loaded.model.codebook_sizes), 7, dtype=torch.long)
     graph = DecoderGraph(loaded.model.generator)
-    return _exported(graph, codes, "codes", "audio", {0: dynamic, 2: dynamic})
+    return _exported(graph, codes, {"codes": {2: "frames"}, "audio": {1: "samples"}})
 
 
-def _exported(graph: Any, x: Any, given: str, returned: str, dynamic: dict[int, Any]) -> Any:
+def _exported(graph: Any, x: Any, names: dict[str, dict[int, str]]) -> ModelProto:
+    """Trace a graph; ``names``: of its input and output, and of their axes of any size."""
+    import onnx
     import torch
 
+    data = io.BytesIO()
+    given, returned = names
     with _quiet(), torch.no_grad():
-        program = torch.onnx.export(
+        # The newer exporter (dynamo) takes no LSTM of any length, and tens of seconds.
+        torch.onnx.export(
             graph.eval().requires_grad_(False),
             (x,),
-            dynamo=True,
+            data,
+            dynamo=False,
             opset_version=OPSET,
             input_names=[given],
             output_names=[returned],
-            dynamic_shapes=(dynamic,),
-            verbose=False,
+            dynamic_axes={name: {0: "batch", **axes} for name, axes in names.items()},
         )
-    assert program is not None
-    return program.model_proto
+    return onnx.load_from_string(data.getvalue())
 
 
 @contextmanager

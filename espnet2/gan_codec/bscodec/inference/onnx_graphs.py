@@ -63,7 +63,7 @@ class NearestCodes(nn.Module):
         self.register_buffer("half_norms", layer.eval()._cached_half_norms())
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        queries = latents.mT @ self.weight  # (B, F, d)
+        queries = latents.transpose(1, 2) @ self.weight  # (B, F, d)
         return (queries @ self.codebook - self.half_norms).argmax(dim=2)
 
 
@@ -85,7 +85,7 @@ class MDCTAnalysis(nn.Module):
         x = F.pad(audio, (self.hop, padded - length + self.hop))
         hops = x.reshape(x.shape[0], -1, self.hop)
         bins = torch.cat([hops[:, :-1], hops[:, 1:]], dim=2) @ self.basis
-        return bins.mT.split(self.sizes, dim=1)
+        return bins.transpose(1, 2).split(self.sizes, dim=1)
 
 
 def _analysis(generator: BSCodecGenerator) -> nn.Module:
