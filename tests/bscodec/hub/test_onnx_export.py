@@ -10,7 +10,8 @@ from espnet2.gan_codec.bscodec.hub.checkpoint import load_model
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.export import package_model
 
-from ..experiments import make_noise, tree, write_experiment
+from ..conftest import tiny_conf
+from ..experiments import make_noise, tree, write_config, write_experiment
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -49,6 +50,39 @@ def test_any_length_and_batch(model, exported, length):
         assert decoded.shape == audio.shape and decoded.dtype == np.float32
         reference = model.decode(torch.from_numpy(codes)).detach()[:, 0, :length]
         assert np.abs(decoded - reference.numpy()).max() < 1e-5
+
+
+@pytest.mark.parametrize("quantizer", ["band_simvq", "band_vq", "rvq"])
+def test_the_published_kind(tmp_path, quantizer):
+    changes = {"bands": [[0, 12000]], "quantize_n_q": 3} if quantizer == "rvq" else {}
+    write_model(tmp_path / "tiny", quantize_choice=quantizer, **changes)
+    export_onnx(str(tmp_path / "tiny"), tmp_path / "onnx")
+    model, exported = load_model(str(tmp_path / "tiny"), "cpu").model, OnnxCodec(tmp_path / "onnx")
+    # around one and two hops of the STFT, where the ends of the signal are treated in several ways
+    for length in (1, 320, 321, 1024, 1025, 1900, 1950, 2048, 5000):
+        audio = np.stack([make_noise(length, seed=seed) for seed in range(2)])
+        codes = exported.encode(audio)
+        expected = model.encode(torch.from_numpy(audio)[:, None]).numpy()
+        assert np.array_equal(codes, expected)
+        reference = model.decode(torch.from_numpy(codes)).detach()[:, 0].numpy()
+        assert np.abs(exported.decode(codes) - reference).max() < 1e-5
+
+
+def write_model(folder, **changes):
+    """A SEANet model with codebooks as if trained."""
+    from espnet2.gan_codec.bscodec import BSCodec
+
+    torch.manual_seed(0)
+    conf = tiny_conf("seanet", use_mel_loss=False, use_spectral_loss=True, **changes)
+    weights = BSCodec(**conf).state_dict()
+    for name, value in weights.items():
+        if name.endswith("_codebook.embed"):
+            value.normal_(std=0.1)
+        elif name.endswith("_codebook.inited"):
+            value.fill_(1)
+    folder.mkdir()
+    write_config(folder, codec_conf=conf)
+    torch.save({f"codec.{k}": v for k, v in weights.items()}, folder / "valid.mel_loss.best.pth")
 
 
 def test_silence_and_full_scale(model, exported):

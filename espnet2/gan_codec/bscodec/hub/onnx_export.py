@@ -130,18 +130,22 @@ def _exported(graph: Any, x: Any, names: dict[str, dict[int, str]]) -> ModelProt
 
     data = io.BytesIO()
     given, returned = names
-    with _quiet(), torch.no_grad():
-        # The newer exporter (dynamo) takes no LSTM of any length, and tens of seconds.
-        torch.onnx.export(
-            graph.eval().requires_grad_(False),
-            (x,),
-            data,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=[given],
-            output_names=[returned],
-            dynamic_axes={name: {0: "batch", **axes} for name, axes in names.items()},
-        )
+    try:
+        with _quiet(), torch.no_grad():
+            # The newer exporter (dynamo) takes no LSTM of any length, and tens of seconds.
+            torch.onnx.export(
+                graph.eval().requires_grad_(False),
+                (x,),
+                data,
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=[given],
+                output_names=[returned],
+                dynamic_axes={name: {0: "batch", **axes} for name, axes in names.items()},
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ModelError(f"this model has no ONNX form: {reason}") from error
     return onnx.load_from_string(data.getvalue())
 
 

@@ -10,7 +10,7 @@ from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 MIN_SIZE = 1024  # values from which on an operator more is worth it
 _OUTPUT_AXES = {"MatMul": -1, "Conv": 0, "ConvTranspose": 1}
-_EXACT = ("search.", "quantizer.")
+_EXACT = ("search.", "quantizer.", "analysis.", "filterbank.")
 
 
 def store_small(graph: GraphProto) -> None:
@@ -36,7 +36,7 @@ def round_to_int8(graph: GraphProto) -> None:
     nodes = []
     for tensor in _large(graph):
         name, output = tensor.name, _OUTPUT_AXES.get(users.get(tensor.name, ""))
-        if output is None or name.startswith(_EXACT) or name.endswith("basis"):
+        if output is None or name.startswith(_EXACT):
             continue
         values = numpy_helper.to_array(tensor)
         others = tuple(axis for axis in range(values.ndim) if axis != output % values.ndim)
