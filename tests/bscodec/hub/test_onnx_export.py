@@ -55,7 +55,11 @@ def test_any_length_and_batch(model, exported, length):
 @pytest.mark.parametrize("quantizer", ["band_simvq", "band_vq", "rvq"])
 def test_the_published_kind(tmp_path, quantizer):
     changes = {"bands": [[0, 12000]], "quantize_n_q": 3} if quantizer == "rvq" else {}
-    write_model(tmp_path / "tiny", quantize_choice=quantizer, **changes)
+    torch.manual_seed(0)
+    conf = tiny_conf(
+        "seanet", use_mel_loss=False, use_spectral_loss=True, quantize_choice=quantizer, **changes
+    )
+    write_model(tmp_path / "tiny", conf)
     export_onnx(str(tmp_path / "tiny"), tmp_path / "onnx")
     model, exported = load_model(str(tmp_path / "tiny"), "cpu").model, OnnxCodec(tmp_path / "onnx")
     # around one and two hops of the STFT, where the ends of the signal are treated in several ways
@@ -68,12 +72,37 @@ def test_the_published_kind(tmp_path, quantizer):
         assert np.abs(exported.decode(codes) - reference).max() < 1e-5
 
 
-def write_model(folder, **changes):
-    """A SEANet model with codebooks as if trained."""
+def test_steps_give_what_the_whole_gives(tmp_path):
+    torch.manual_seed(1)
+    conf = tiny_conf(
+        "spectral", use_mel_loss=False, use_spectral_loss=True, mdct_hop=320, spectral_stride=1
+    )
+    write_model(tmp_path / "tiny", conf)
+    export_onnx(str(tmp_path / "tiny"), tmp_path / "onnx", steps=True)
+    exported = OnnxCodec(tmp_path / "onnx")
+    hop = exported.facts["hop_length"]
+    for frames, size in ((1, 1), (3, 2), (30, 1), (30, 7), (30, 30)):
+        audio = np.stack([make_noise(frames * hop, seed=seed) for seed in range(2)])
+        codes = exported.encode(audio)
+        chunks = [audio[:, at : at + size * hop] for at in range(0, frames * hop, size * hop)]
+        live = np.concatenate(list(exported.encode_live(chunks)), axis=2)
+        assert np.array_equal(live, codes)
+        chunks = [codes[..., at : at + size] for at in range(0, frames, size)]
+        live = np.concatenate(list(exported.decode_live(chunks)), axis=1)
+        assert live.shape == audio.shape
+        assert np.abs(live - exported.decode(codes)).max() < 1e-5
+
+
+def test_a_model_without_steps_is_one_line(folder, tmp_path):
+    with pytest.raises(ModelError, match="only spectral networks at one frame a hop have steps"):
+        export_onnx(str(folder / "tiny"), tmp_path / "onnx", steps=True)
+    assert tree(tmp_path) == []
+
+
+def write_model(folder, conf):
+    """A model with codebooks as if trained."""
     from espnet2.gan_codec.bscodec import BSCodec
 
-    torch.manual_seed(0)
-    conf = tiny_conf("seanet", use_mel_loss=False, use_spectral_loss=True, **changes)
     weights = BSCodec(**conf).state_dict()
     for name, value in weights.items():
         if name.endswith("_codebook.embed"):

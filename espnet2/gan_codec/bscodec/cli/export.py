@@ -22,6 +22,7 @@ _FORMS_OF = {
     "half": (SAFETENSORS, ONNX),
     "small_codebooks": (SAFETENSORS,),
     "int8": (ONNX,),
+    "steps": (ONNX,),
 }
 
 
@@ -40,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="safetensors: round SimVQ's frozen codebooks to 8 bits",
     )
     parser.add_argument("--int8", action="store_true", help="onnx: round matrices to 8 bits")
+    parser.add_argument(
+        "--steps", action="store_true", help="onnx: write files for live audio as well"
+    )
     parser.add_argument(
         "--measure",
         action="store_true",
@@ -67,7 +71,7 @@ def _export(args: argparse.Namespace) -> str:
         from espnet2.gan_codec.bscodec.hub.onnx_export import export_onnx
 
         precision = "int8" if args.int8 else "half" if args.half else "exact"
-        return export_onnx(args.model, args.output, precision)
+        return export_onnx(args.model, args.output, precision, args.steps)
     from espnet2.gan_codec.bscodec.hub.export import export_experiment, package_model
 
     if args.form == SAFETENSORS:

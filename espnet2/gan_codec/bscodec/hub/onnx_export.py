@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 OPSET = 18
 ENCODER, DECODER, FACTS = "encoder.onnx", "decoder.onnx", "model.json"
+ENCODER_STEP, DECODER_STEP = "encoder_step.onnx", "decoder_step.onnx"
 LENGTHS = (
     "T samples give ceil(T / hop_length) frames of codes; F frames give F * hop_length samples, "
     "of which the first T are the audio"
@@ -35,7 +36,9 @@ LENGTHS = (
 PRECISIONS = ("exact", "half", "int8")
 
 
-def export_onnx(name: str, folder: str | os.PathLike, precision: str = "exact") -> str:
+def export_onnx(
+    name: str, folder: str | os.PathLike, precision: str = "exact", steps: bool = False
+) -> str:
     """Write ``encoder.onnx``, ``decoder.onnx`` and ``model.json``; return the model's fingerprint.
 
     Inputs and outputs: ``audio`` (batch, samples) float32 at the model's rate, ``codes`` (batch,
@@ -47,18 +50,24 @@ def export_onnx(name: str, folder: str | os.PathLike, precision: str = "exact") 
         precision: of the weights in the files: ``exact`` stores in 8 or 16 bits what these hold
             exactly; ``half`` rounds to 16 bits first; ``int8`` rounds every row of the large
             matrices to 8 bits, so that codes are not quite those of the model.
+        steps: write ``encoder_step.onnx`` and ``decoder_step.onnx`` for live audio as well.
 
     Raises:
-        ModelError: a package is missing, or there is no such model, in one line.
+        ModelError: a package is missing, there is no such model, or it has no steps, in one line.
     """
     from espnet2.gan_codec.bscodec.hub import onnx_weights
 
     _need_packages()
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     loaded = _load(name, half=precision == "half")
     facts = describe(loaded, precision)
-    for file, proto in ((ENCODER, _encoder(loaded)), (DECODER, _decoder(loaded))):
+    graphs = {ENCODER: _encoder, DECODER: _decoder}
+    if steps:
+        facts["steps"] = _describe_steps(loaded)
+        graphs |= {ENCODER_STEP: _encoder_step, DECODER_STEP: _decoder_step}
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, make in graphs.items():
+        proto = make(loaded)
         if precision == "int8":
             onnx_weights.round_to_int8(proto.graph)
         onnx_weights.store_small(proto.graph)
@@ -110,7 +119,8 @@ def _encoder(loaded: LoadedModel) -> ModelProto:
 
     audio = torch.zeros(2, 7 * loaded.model.hop_length + 1)
     graph = EncoderGraph(loaded.model.generator)
-    return _exported(graph, audio, {"audio": {1: "samples"}, "codes": {2: "frames"}})
+    axes = {"audio": {1: "samples"}, "codes": {2: "frames"}}
+    return _exported(graph, (audio,), ["audio"], ["codes"], axes)
 
 
 def _decoder(loaded: LoadedModel) -> ModelProto:
@@ -120,28 +130,87 @@ def _decoder(loaded: LoadedModel) -> ModelProto:
 
     codes = torch.zeros(2, len(loaded.model.codebook_sizes), 7, dtype=torch.long)
     graph = DecoderGraph(loaded.model.generator)
-    return _exported(graph, codes, {"codes": {2: "frames"}, "audio": {1: "samples"}})
+    axes = {"codes": {2: "frames"}, "audio": {1: "samples"}}
+    return _exported(graph, (codes,), ["codes"], ["audio"], axes)
 
 
-def _exported(graph: Any, x: Any, names: dict[str, dict[int, str]]) -> ModelProto:
-    """Trace a graph; ``names``: of its input and output, and of their axes of any size."""
+def _describe_steps(loaded: LoadedModel) -> dict[str, int]:
+    """Frames by which a step's output is late, sizes of a signal's state, and an unknown end."""
+    import torch
+
+    from espnet2.gan_codec.bscodec.inference.onnx_step import UNKNOWN_END, has_steps
+
+    if not has_steps(loaded.model.generator):
+        raise ModelError(f"{loaded.tag}: only spectral networks at one frame a hop have steps")
+    encoder, decoder = _steps(loaded)
+    audio = torch.zeros(1, loaded.model.hop_length)
+    codes = torch.zeros(1, len(loaded.model.codebook_sizes), 1, dtype=torch.long)
+    return {
+        "encoder_delay": encoder.delay,
+        "decoder_delay": decoder.delay,
+        "encoder_state": encoder.state_size(audio),
+        "decoder_state": decoder.state_size(codes),
+        "unknown_end": UNKNOWN_END,
+    }
+
+
+def _steps(loaded: LoadedModel) -> Any:
+    from espnet2.gan_codec.bscodec.inference.onnx_step import DecoderStep, EncoderStep
+
+    generator = loaded.model.generator
+    return EncoderStep(generator).eval(), DecoderStep(generator).eval()
+
+
+def _encoder_step(loaded: LoadedModel) -> ModelProto:
+    import torch
+
+    audio = torch.zeros(2, 3 * loaded.model.hop_length)
+    return _exported_step(_steps(loaded)[0], audio, {"audio": 1, "codes": 2})
+
+
+def _decoder_step(loaded: LoadedModel) -> ModelProto:
+    import torch
+
+    codes = torch.zeros(2, len(loaded.model.codebook_sizes), 3, dtype=torch.long)
+    return _exported_step(_steps(loaded)[1], codes, {"codes": 2, "audio": 1})
+
+
+def _exported_step(step: Any, x: Any, axes: dict[str, int]) -> ModelProto:
+    import torch
+
+    units = {"audio": "samples", "codes": "frames"}
+    (given, returned), state = axes, x.new_zeros(2, step.state_size(x), dtype=torch.float32)
+    inputs = (x, state, torch.tensor(3), torch.tensor(9))
+    names: dict[str, dict[int, str]] = {name: {axis: units[name]} for name, axis in axes.items()}
+    names = {given: names[given], "state": {}, returned: names[returned], "next_state": {}}
+    scalars = ["position", "end"]
+    return _exported(step, inputs, [given, "state", *scalars], [returned, "next_state"], names)
+
+
+def _exported(
+    graph: Any,
+    inputs: tuple,
+    given: list[str],
+    returned: list[str],
+    axes: dict[str, dict[int, str]],
+) -> ModelProto:
+    """Trace a graph; ``axes``: those of any size beside the batch, by input's or output's name."""
     import onnx
     import torch
 
     data = io.BytesIO()
-    given, returned = names
     try:
         with _quiet(), torch.no_grad():
             # The newer exporter (dynamo) takes no LSTM of any length, and tens of seconds.
             torch.onnx.export(
                 graph.eval().requires_grad_(False),
-                (x,),
+                inputs,
                 data,
                 dynamo=False,
                 opset_version=OPSET,
-                input_names=[given],
-                output_names=[returned],
-                dynamic_axes={name: {0: "batch", **axes} for name, axes in names.items()},
+                input_names=given,
+                output_names=returned,
+                dynamic_axes={name: {0: "batch", **others} for name, others in axes.items()},
             )
     except torch.onnx.errors.OnnxExporterError as error:
         reason = str(error).strip().partition("\n")[0]
