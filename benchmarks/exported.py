@@ -66,7 +66,9 @@ FORMS = {
 }
 
 
-def rows(name: str, label: str, forms: Sequence[Form], clips: Sequence[Clip]) -> Iterator[str]:
+def rows(
+    name: str, label: str, forms: Sequence[Form], clips: Sequence[Clip], repeats: int
+) -> Iterator[str]:
     """The table's lines of one model, that of the model itself first."""
     codec = Codec.from_pretrained(name, "cpu")
     own = Coder.of(codec)
@@ -80,7 +82,7 @@ def rows(name: str, label: str, forms: Sequence[Form], clips: Sequence[Clip]) ->
             lambda c=c: [c.decode(k, len(a)) for k, a in zip(codes, audios, strict=True)]
             for c in coders
         ]
-        times = [seconds / t for t in best_times(ways, repeats=3)]
+        times = [seconds / t for t in best_times(ways, repeats)]
         return list(zip(times[: len(coders)], times[len(coders) :], strict=True))
 
     for form in forms:
@@ -124,19 +126,21 @@ def main(cmd: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--published", metavar="CONF", help="the published sizes, by the configs of this folder"
     )
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth clip only")
+    parser.add_argument("--repeats", type=int, default=3, help="the best of so many times counts")
     args = parser.parse_args(cmd)
     torch.set_num_threads(1)
-    forms, clips = [FORMS[name] for name in args.forms], find_clips()
+    forms, clips = [FORMS[name] for name in args.forms], find_clips()[:: args.every]
     print(f"ONNX opset {OPSET}, one thread\n\n{HEAD}")
     try:
         for name in args.models or ([] if args.published else [DEFAULT_MODEL]):
-            for row in rows(name, name, forms, clips):
+            for row in rows(name, name, forms, clips, args.repeats):
                 print(row, flush=True)
         for config in (THREE_BANDS, FIVE_BANDS) if args.published else ():
             with tempfile.TemporaryDirectory() as temporary:
                 label = Path(config).stem.removeprefix("train_")
                 write_random(Path(args.published, config), Path(temporary, label))
-                for row in rows(str(Path(temporary, label)), label, forms, clips):
+                for row in rows(str(Path(temporary, label)), label, forms, clips, args.repeats):
                     print(row, flush=True)
     except (ValueError, OSError) as error:
         print(f"exported: error: {error}", file=sys.stderr)

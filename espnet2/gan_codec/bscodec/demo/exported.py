@@ -82,9 +82,10 @@ def measure(codec: Codec, exported: Coder, clips: Sequence[Clip]) -> Loss:
         differing = int((ours != theirs).sum())
         losses.append(Loss(ours.size, differing, ties, float(difference), *distances))
     columns = zip(*map(dataclasses.astuple, losses), strict=True)
-    codes, differing, ties, errors, before, after = map(list, columns)
-    means = float(np.mean(before)), float(np.mean(after))
-    return Loss(sum(codes), sum(differing), sum(ties), max(errors), *means)
+    totals = [list(column) for column in columns]
+    codes, different, tied = (sum(column) for column in totals[:3])
+    means = [float(np.mean(column)) for column in totals[4:]]
+    return Loss(codes, different, tied, max(totals[3]), *means)
 
 
 def read_clip(clip: Clip, sampling_rate: int) -> np.ndarray:

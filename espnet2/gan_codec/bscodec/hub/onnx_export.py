@@ -198,7 +198,7 @@ def _exported(
     import onnx
     import torch
 
-    data = io.BytesIO()
+    data: Any = io.BytesIO()  # as its documentation allows
     try:
         with _quiet(), torch.no_grad():
             # The newer exporter (dynamo) takes no LSTM of any length, and tens of seconds.

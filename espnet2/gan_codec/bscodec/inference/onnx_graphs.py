@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,8 +27,11 @@ class EncoderGraph(nn.Module):
     def __init__(self, generator: BSCodecGenerator) -> None:
         super().__init__()
         filterbank = generator.filterbank
-        is_mdct = isinstance(filterbank, MDCTFilterbank)
-        self.analysis = MDCTAnalysis(filterbank) if is_mdct else STFTAnalysis(filterbank)
+        self.analysis: MDCTAnalysis | STFTAnalysis
+        if isinstance(filterbank, MDCTFilterbank):
+            self.analysis = MDCTAnalysis(filterbank)
+        else:
+            self.analysis = STFTAnalysis(filterbank)
         self.encoders = nn.ModuleList(map(graph_form, generator.encoders))
         self.search = Search(generator.quantizer)
 
@@ -61,7 +65,9 @@ class Search(nn.Module):
         super().__init__()
         self.is_residual = not isinstance(quantizer, (BandSimVQ, BandVQ))
         if isinstance(quantizer, BandSimVQ):
-            projections = [Projection(layer.code_transform.weight) for layer in quantizer.layers]
+            projections: list[Any] = [
+                Projection(layer.code_transform.weight) for layer in quantizer.layers
+            ]
             norms = [layer.eval()._cached_half_norms() for layer in quantizer.layers]
             codebooks = [layer.frozen_codebook for layer in quantizer.layers]
         else:
@@ -73,7 +79,7 @@ class Search(nn.Module):
                 else [layer.project_in for layer in quantizer.layers]
             )
         self.projections = nn.ModuleList(projections)
-        self.layers = nn.ModuleList(map(NearestCodes, codebooks, norms))
+        self.layers: Any = nn.ModuleList(map(NearestCodes, codebooks, norms))
 
     def forward(self, latents: Sequence[torch.Tensor]) -> torch.Tensor:
         pairs = zip(self.projections, latents, strict=True)
@@ -143,8 +149,9 @@ class STFTAnalysis(nn.Module):
     windowed overlap; the ends of the signal are reflected by a gather.
     """
 
-    window: torch.Tensor
     forward_basis: torch.Tensor
+    overlap: torch.Tensor
+    tail: torch.Tensor
 
     def __init__(self, filterbank: STFTFilterbank) -> None:
         super().__init__()
@@ -179,7 +186,8 @@ class STFTAnalysis(nn.Module):
         is_short = length <= HOP
         grown = torch.where(residue > LAST_HEALTHY_RESIDUE, length + HOP - residue, length)
         end = torch.where(is_short, HOP + 1, grown)
-        place = (torch.arange((end // HOP + 2) * HOP) - HOP).abs()
+        count: Any = (end // HOP + 2) * HOP  # a tensor of the traced length
+        place = (torch.arange(count) - HOP).abs()
         for last in (end - 1, torch.where(is_short, end, length) - 1):
             place = last - (last - place).abs()
         return F.pad(audio, (0, HOP + 1)).index_select(1, place)

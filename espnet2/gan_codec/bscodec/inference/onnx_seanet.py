@@ -7,6 +7,7 @@ first.  Here that is one gather, whose indices are arithmetic on the length.
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import nn
@@ -35,14 +36,14 @@ def _replace(module: nn.Module) -> None:
             _replace(child)
 
 
-def plain(conv: nn.Module) -> nn.Module:
+def plain(conv: nn.Conv1d | nn.ConvTranspose1d) -> nn.Module:
     """A convolution without a parametrization of its weight, which is worked out once."""
     kind = nn.ConvTranspose1d if isinstance(conv, nn.ConvTranspose1d) else nn.Conv1d
     names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation")
-    settings = {name: getattr(conv, name) for name in (*names, "groups")}
+    settings: dict[str, Any] = {name: getattr(conv, name) for name in (*names, "groups")}
     copied = kind(**settings, bias=conv.bias is not None)
     copied.weight.data = conv.weight.detach().clone()
-    if conv.bias is not None:
+    if conv.bias is not None and copied.bias is not None:
         copied.bias.data = conv.bias.detach().clone()
     return copied
 

@@ -10,6 +10,7 @@ come ``delay`` frames after their inputs.  For the spectral networks at one fram
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -41,6 +42,7 @@ class _Memory:
     ) -> None:
         self.state, self.position, self.end = state, position, end
         self.taken = 0
+        self.masks: dict[tuple[int, int], torch.Tensor] = {}
         self.new: list[torch.Tensor] = []
 
     def extend(self, x: torch.Tensor, count: int) -> torch.Tensor:
@@ -53,18 +55,20 @@ class _Memory:
             before = before.reshape(-1, count, x.shape[2])
         self.taken += size
         x = torch.cat([before, x], dim=1)
-        self.new.append(x[:, x.shape[1] - count :].flatten(1))
+        self.new.append(x[:, -count:].flatten(1))
         return x
 
     def mask(self, x: torch.Tensor, delay: int, more: int = 0) -> torch.Tensor:
         """Make zero what x (B, n, C) has before frame 0 and from frame ``end + more`` on."""
-        frames = torch.arange(x.shape[1]) + self.position - delay
-        inside = (frames >= 0) & (frames < self.end + more)
-        return torch.where(inside[None, :, None], x, torch.zeros_like(x))
+        if (delay, more) not in self.masks:  # all bands share them
+            frames = torch.arange(x.shape[1]) + self.position - delay
+            inside = (frames >= 0) & (frames < self.end + more)
+            self.masks[delay, more] = inside[None, :, None].to(x.dtype)
+        return x * self.masks[delay, more]
 
     def delayed(self, x: torch.Tensor, count: int) -> torch.Tensor:
         """x (B, n, C) from ``count`` frames before."""
-        return self.extend(x, count)[:, : x.shape[1]]
+        return self.extend(x, count)[:, :-count]
 
     @property
     def result(self) -> torch.Tensor:
@@ -111,7 +115,7 @@ class _Step(nn.Module):
             whole = memory.extend(x, 2 * reach)
             y = _convolved(block.depthwise, whole)
             delay += reach
-            x = block.after_depthwise(whole[:, reach : reach + x.shape[1]], y)
+            x = block.after_depthwise(whole[:, reach:-reach], y)
             x = memory.mask(x, delay, more)
         return x, delay
 
@@ -121,9 +125,10 @@ class EncoderStep(_Step):
 
     def __init__(self, generator: BSCodecGenerator) -> None:
         super().__init__()
-        self.filterbank, self.encoders = generator.filterbank, generator.encoders
+        self.filterbank: Any = generator.filterbank
+        self.encoders: Any = generator.encoders
         self.search = Search(generator.quantizer)
-        encoder = generator.encoders[0]
+        encoder: Any = self.encoders[0]
         self.delay = int(encoder.embed.padding[0]) + 1
         self.delay += _reach(encoder.blocks) + _reach(encoder.deep_blocks)
 
@@ -155,9 +160,10 @@ class DecoderStep(_Step):
 
     def __init__(self, generator: BSCodecGenerator) -> None:
         super().__init__()
-        self.filterbank, self.decoders = generator.filterbank, generator.decoders
+        self.filterbank: Any = generator.filterbank
+        self.decoders: Any = generator.decoders
         self.quantizer = generator.quantizer
-        decoder = generator.decoders[0]
+        decoder: Any = self.decoders[0]
         self.delay = int(decoder.embed.padding[0]) + 1
         self.delay += _reach(decoder.blocks) + _reach(decoder.deep_blocks)
 
@@ -184,7 +190,7 @@ class DecoderStep(_Step):
         return memory.mask(bins, delay, 1)
 
 
-def _children(blocks: nn.Module) -> Iterator[nn.Module]:
+def _children(blocks: nn.Module) -> Iterator[Any]:
     yield from blocks.children()
 
 
