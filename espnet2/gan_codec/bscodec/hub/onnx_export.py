@@ -55,9 +55,9 @@ def export_onnx(
     Raises:
         ModelError: a package is missing, there is no such model, or it has no steps, in one line.
     """
+    _need_packages()
     from espnet2.gan_codec.bscodec.hub import onnx_weights
 
-    _need_packages()
     folder = Path(folder)
     loaded = _load(name, half=precision == "half")
     facts = describe(loaded, precision)
