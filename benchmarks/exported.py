@@ -97,12 +97,12 @@ def rows(
             weights = codec.checkpoint.stat().st_size / 1e6
             yield (
                 f"| {label} | the model itself | {weights:.1f} | | | | {loss.mel:.4f} "
-                f"| {ours[0]:.0f}x | {ours[1]:.0f}x |"
+                f"| {ours[0]:.3g}x | {ours[1]:.3g}x |"
             )
         yield (
             f"| {label} | {form.name} | {size / 1e6:.1f} | {loss.differing} of {loss.codes} "
             f"| {loss.near_ties} | {loss.audio_error:.1e} | {loss.mel_exported:.4f} "
-            f"| {theirs[0]:.0f}x | {theirs[1]:.0f}x |"
+            f"| {theirs[0]:.3g}x | {theirs[1]:.3g}x |"
         )
 
 
