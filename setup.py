@@ -60,6 +60,7 @@ SCORE = [
     "onnxruntime>=1.17",  # ... and what runs them, which speechmos does not ask for
     SPEAKER,
 ]
+ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
@@ -178,6 +179,7 @@ setup(
         "score": SCORE,
         "cluster": [*DASK, "bokeh>=3.1"],  # which draws the dashboard
         "parquet": PARQUET,
+        "onnx": ONNX,
         "test": TEST,
         "fuzz": FUZZ,
         "audit": AUDIT,

@@ -1,5 +1,5 @@
 """What holds for every test: one thread (small models gain nothing from more), and what is lent:
-GPUs and a browser, to those that ask.
+GPUs, a browser and a hub, to those that ask.
 """
 
 import os
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from .browser import Browser
+from .hub_server import Hub
 
 # Before torch is imported, and for the processes that tests start.
 for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
@@ -50,3 +51,29 @@ def browser(tmp_path):
     chromium = Browser(program, tmp_path / "profile")
     yield chromium
     chromium.close()
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A Hugging Face hub that this process and those it starts use, and an empty cache."""
+    from huggingface_hub import constants
+
+    cache = tmp_path / "hf"
+    with Hub() as server:
+        environment = {
+            "HF_ENDPOINT": server.url,
+            "HF_HOME": str(cache),
+            "HF_HUB_DISABLE_XET": "1",  # it would go to the real hub's storage
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        # read from the environment when the client was imported
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache / "hub"))
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(cache / "token"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        yield server

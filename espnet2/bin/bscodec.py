@@ -17,8 +17,8 @@ from espnet2.gan_codec.bscodec.cli.usage import UsageError
 from espnet2.gan_codec.bscodec.format.escapes import escaped
 
 COMMANDS = (
-    *("encode", "decode", "tokenize", "info", "models", "export", "demo", "score"),
-    *("probe", "versions", "doctor"),
+    *("encode", "decode", "tokenize", "info", "models", "download", "upload"),
+    *("export", "demo", "score", "probe", "versions", "doctor"),
 )
 _PACKAGE = "espnet2.gan_codec.bscodec.cli"
 

@@ -20,6 +20,7 @@ from corpus_sets import read_set
 from trial import copy_recipe, run, table, write_tone
 
 from tests.espnet.test_stock_commands import CONFIG
+from tests.hub_server import TOKEN
 
 SETS = ("test_speech", "test_sound", "test_music")
 SCORING = "--metrics mel,stft --no-report"
@@ -279,39 +280,30 @@ def test_a_checkpoint_that_does_not_fit_is_refused(trained, tmp_path):
 # ---- Without a model --------------------------------------------------------------------------
 
 
-def test_upload_refuses_without_a_token(tmp_path, monkeypatch, capsys):
+def test_upload_without_a_token_or_a_model_is_one_line(hub, tmp_path, monkeypatch, capsys):
     import upload_model
 
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
-    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
-    with zipfile.ZipFile(tmp_path / "x.zip", "w") as packed:
-        packed.writestr("meta.yaml", "{}")
     assert upload_model.main([str(tmp_path / "x.zip"), "me/codec"]) == 1
     assert "no Hugging Face token" in capsys.readouterr().err
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
     assert upload_model.main([str(tmp_path / "none.zip"), "me/codec"]) == 1
-    assert "none.zip: no packed model" in capsys.readouterr().err
+    assert "none.zip" in capsys.readouterr().err
+    (tmp_path / "x.zip").write_bytes(b"PK")
+    assert upload_model.main([str(tmp_path / "x.zip"), "me/codec"]) == 1
+    assert "x.zip: no packed model" in capsys.readouterr().err
+    assert not hub.repositories
 
 
-def test_upload_sends_the_files_of_the_archive(tmp_path, monkeypatch):
-    import upload_model
-
-    sent = {}
-
-    class Hub:
-        def create_repo(self, repository, exist_ok):
-            return f"https://example.org/{repository}"
-
-        def upload_folder(self, repo_id, folder_path):
-            sent[repo_id] = sorted(path.name for path in Path(folder_path).iterdir())
-
-    monkeypatch.setattr("huggingface_hub.get_token", lambda: "token")
-    monkeypatch.setattr("huggingface_hub.HfApi", Hub)
-    with zipfile.ZipFile(tmp_path / "x.zip", "w") as packed:
-        packed.writestr("meta.yaml", "{}")
-        packed.writestr("model.pth", "x")
-    assert upload_model.upload(tmp_path / "x.zip", "me/codec").endswith("me/codec")
-    assert sent["me/codec"] == ["README.md", "meta.yaml", "model.pth"]
+def test_stage_9_uploads_what_stage_8_packed(trained, hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    words = [*mini(trained), "--stage", 9, "--skip_upload", "false"]
+    words += ["--hf_repo", "me/codec", "--upload_args", "--license cc-by-4.0 --private"]
+    done = run(trained, *words)
+    assert "uploaded: " in done.stdout
+    repository = hub.repositories["me/codec"]
+    files = repository.commits[repository.refs["main"]]
+    assert repository.private and {"README.md", "meta.yaml"} <= set(files)
+    assert b"license: cc-by-4.0" in files["README.md"] and b"type: mel" in files["README.md"]
 
 
 def test_stages_without_their_input_say_what_makes_it(tmp_path):

@@ -47,6 +47,7 @@ scoring_args=
 
 # Upload
 hf_repo=
+upload_args=
 
 help_message="Usage: codec.sh --train_set NAME --valid_set NAME --test_sets 'NAMES' --train_config FILE [options]
 
@@ -86,7 +87,8 @@ Decoding and scoring
   --download_model        decode with this model, named as for --pretrained_model; no training
   --scoring_args          options for gan_codec_score
 Upload
-  --hf_repo               Hugging Face repository, e.g. my-name/my-codec"
+  --hf_repo               Hugging Face repository, e.g. my-name/my-codec
+  --upload_args           options for 'bscodec upload', e.g. --license cc-by-4.0"
 
 . utils/parse_options.sh
 . utils/common.sh

@@ -168,8 +168,13 @@ pack_model() {
 }
 
 upload_model() {
+    local scores
+    local -a arguments
     find_model
+    scores=${codec_exp}/${inference_tag}/scores/summary.json
+    words arguments "${upload_args}"
+    [ ! -e "${scores}" ] || arguments+=(--scores "${scores}")
     [ -n "${hf_repo}" ] || die "--hf_repo is needed, e.g. my-name/my-codec"
     need "$(packed_file)" "stage 8 makes it (--skip_packing false)"
-    python3 local/upload_model.py "$(packed_file)" "${hf_repo}"
+    python3 local/upload_model.py "$(packed_file)" "${hf_repo}" "${arguments[@]}"
 }

@@ -1,7 +1,9 @@
 """What there is to say about a model without building it: for ``bscodec models``."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from espnet2.gan_codec.bscodec.hub.cached import CachedModel, cached_models
 from espnet2.gan_codec.bscodec.hub.config_file import read_codec_conf
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.resolver import (
@@ -29,8 +31,8 @@ class ModelCard:
         bitrate: of the codes, in bits/s.
         sampling_rate: in Hz.
         edges: of the bands in Hz, from 0 up.
-        num_bytes: of the packaged weights; None for a model that has to be fetched.
-        fingerprint: 8 hex digits as in a ``.bsc`` file; None as above.
+        num_bytes: of the weights; None for a model that has to be fetched.
+        fingerprint: 8 hex digits as in a ``.bsc`` file; None for all but packaged models.
         source: where the weights are.
     """
 
@@ -44,14 +46,15 @@ class ModelCard:
 
 
 def list_models() -> list[ModelCard]:
-    """Describe the packaged models, then the published ones, which have to be fetched.
+    """Describe the packaged models, the published ones, and what the hub's cache holds.
 
     Raises:
         ModelError: a packaged model is damaged.
     """
     packaged = packaged_models()
     fetched = [tag for tag in PUBLISHED_MODELS if tag not in packaged]
-    return [_packaged(tag) for tag in packaged] + [_published(tag) for tag in fetched]
+    cards = [_packaged(tag) for tag in packaged] + [_published(tag) for tag in fetched]
+    return cards + [_cached(model) for model in cached_models()]
 
 
 def _packaged(tag: str) -> ModelCard:
@@ -60,22 +63,35 @@ def _packaged(tag: str) -> ModelCard:
     from safetensors.numpy import load_file
 
     files = find_model(tag)
-    conf = read_codec_conf(files.config)
-    rate = conf.get("sampling_rate", 24000)
-    generator = GeneratorConfig.from_dict(conf.get("generator_params", {}), rate)
-    bits = sum((size - 1).bit_length() for size in generator.codebook_sizes)
     try:
         weights = load_file(files.checkpoint)
     except SafetensorError as error:
         raise ModelError(f"{files.checkpoint}: damaged: {error}") from error
+    digest = fingerprint(weights.items())[:8]
+    return _described(tag, files.config, files.checkpoint, digest, "comes with the package")
+
+
+def _cached(model: CachedModel) -> ModelCard:
+    # the fingerprint of a .pth would take torch
+    source = f"in the cache, {model.checkpoint.name}"
+    return _described(model.name, model.config, model.checkpoint, None, source)
+
+
+def _described(
+    tag: str, config: Path, checkpoint: Path, fingerprint: str | None, source: str
+) -> ModelCard:
+    conf = read_codec_conf(config)
+    rate = conf.get("sampling_rate", 24000)
+    generator = GeneratorConfig.from_dict(conf.get("generator_params", {}), rate)
+    bits = sum((size - 1).bit_length() for size in generator.codebook_sizes)
     return ModelCard(
         tag=tag,
         bitrate=bits * rate / generator.hop_length,
         sampling_rate=rate,
         edges=(0, *(high for _, high in generator.bands)),
-        num_bytes=files.checkpoint.stat().st_size,
-        fingerprint=fingerprint(weights.items())[:8],
-        source="comes with the package",
+        num_bytes=checkpoint.stat().st_size,
+        fingerprint=fingerprint,
+        source=source,
     )
 
 

@@ -17,6 +17,8 @@ from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.resolver import CONFIG, find_model
 
 if TYPE_CHECKING:
+    import torch
+
     from espnet2.gan_codec.bscodec.bscodec import BSCodec
 
 
@@ -45,7 +47,7 @@ def package_model(
             layer.orthogonalize(largest=torch.iinfo(torch.int8).max)
     weights = {f"generator.{key}": value for key, value in model.generator.state_dict().items()}
     for key, value in weights.items():
-        if small_codebooks and key.endswith(".frozen_codebook"):
+        if key.endswith(".frozen_codebook") and (small_codebooks or _holds_bytes(value)):
             weights[key] = value.round().to(torch.int8)
         elif half and value.dtype == torch.float32 and torch.isfinite(value.half()).all():
             weights[key] = value.half()
@@ -58,6 +60,11 @@ def package_model(
     with atomic_write(folder / CONFIG) as temporary:
         temporary.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return load_model(str(folder), "cpu").fingerprint
+
+
+def _holds_bytes(value: "torch.Tensor") -> bool:
+    """Whether all values are whole numbers of 8 bits, as small codebooks are once loaded."""
+    return bool((value == value.round().clamp(-128, 127)).all())
 
 
 def export_checkpoint(name: str, path: str | os.PathLike) -> str:

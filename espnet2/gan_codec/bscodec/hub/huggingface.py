@@ -1,46 +1,174 @@
 """Models on the Hugging Face hub; nothing of it is imported before it is asked for."""
 
+import hashlib
+import logging
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 
+TRIES = 3
+MAX_WAIT = 60.0  # seconds that the hub may ask to wait before a try; longer is left to the user
+_BUSY = (408, 429, 500, 502, 503, 504)
+_LOGGER = "huggingface_hub"
+
 
 class HubError(ModelError):
-    """A repository that the hub does not give."""
+    """A repository that the hub does not give, or that it does not take."""
 
 
 def download(repository: str, revision: str | None, patterns: list[str]) -> Path:
     """Return the local folder with those files of ``repository`` that match ``patterns``.
 
-    What has been downloaded before is taken from the cache, also without a network.
+    What has been downloaded before is taken from the cache, also without a network. A file that
+    comes anew is checked against the hash that the hub has for it. A busy hub is asked again.
 
     Raises:
-        HubError: in one line, when the hub cannot be reached or has nothing of that name.
+        HubError: in one line, when the hub cannot be reached or does not give the repository.
     """
     name = f"{repository}@{revision}" if revision else repository
     try:
         from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
     except ImportError as error:
         raise HubError(f"{name}: huggingface_hub is not installed") from error
+    before = _blobs(repository)
+    with quiet_client(), _terminated_at_once():
+        for attempt in range(TRIES):
+            try:
+                found = snapshot_download(repository, revision=revision, allow_patterns=patterns)
+                break
+            except Exception as error:  # the hub's, the network's, the disk's: many kinds
+                wait = _wait_after(error, attempt)
+                if wait is None or attempt == TRIES - 1:
+                    raise HubError(f"{name}: {reason_of(error)}") from error
+                time.sleep(wait)
+    folder = Path(found)
+    _check_new_files(folder, before, name)
+    _remove_abandoned(folder.parent.parent / "blobs")
+    return folder
+
+
+@contextmanager
+def quiet_client() -> Iterator[None]:
+    """Keep the client's warnings from stderr, and its progress bars where that is no terminal."""
+    from huggingface_hub.utils import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    logger = logging.getLogger(_LOGGER)
+    level = logger.level
+    hides_bars = not sys.stderr.isatty() and not are_progress_bars_disabled()
+    logger.setLevel(logging.ERROR)
+    if hides_bars:
+        disable_progress_bars()
     try:
-        with _terminated_at_once():
-            folder = snapshot_download(repository, revision=revision, allow_patterns=patterns)
-    except (HfHubHTTPError, HFValidationError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise HubError(f"{name}: not to be had from the Hugging Face hub: {reason}") from error
-    except (OSError, RuntimeError) as error:
-        # No network raises various errors, LocalEntryNotFoundError and httpx's among them.
-        raise HubError(
-            f"{name}: the Hugging Face hub cannot be reached; download it elsewhere and give "
-            "its folder"
-        ) from error
-    _remove_abandoned(Path(folder).parent.parent / "blobs")
-    return Path(folder)
+        yield
+    finally:
+        logger.setLevel(level)
+        if hides_bars:
+            enable_progress_bars()
+
+
+def reason_of(error: BaseException) -> str:
+    """Say in one line why the hub gave or took nothing."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    causes = list(_causes(error))
+    status = next(filter(None, map(_status, causes)), None)
+    login = "`hf auth login` or HF_TOKEN gives a token"
+    for kind, reason in (
+        (GatedRepoError, f"is gated: ask for access on its page there; {login}"),
+        (RevisionNotFoundError, "has no such revision"),
+        (RepositoryNotFoundError, f"there is none, or it is private; {login}"),
+    ):
+        if any(isinstance(cause, kind) for cause in causes):
+            return f"the Hugging Face hub: {reason}"
+    if status in (401, 403):
+        return f"the Hugging Face hub refuses ({status}): {login}, with the right for that"
+    if status == 429:
+        return "the Hugging Face hub has too many requests from here (429): try again later"
+    if status in _BUSY:
+        return f"the Hugging Face hub is out of order ({status}): try again later"
+    if status or isinstance(error, HFValidationError):
+        return f"not to be had from the Hugging Face hub: {_first_line(error)}"
+    if isinstance(error, OSError) and error.errno is not None and error.filename:
+        return f"{error.filename}: {error.strerror}"  # the cache's disk
+    if "Consistency check failed" in str(error):
+        return "the Hugging Face hub sent a file of another size than it says: try again"
+    return "the Hugging Face hub cannot be reached; download it elsewhere and give its folder"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _status(error: BaseException) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _wait_after(error: BaseException, attempt: int) -> float | None:
+    """Seconds to wait before another try; None: it would be of no use."""
+    for cause in _causes(error):
+        status = _status(cause)
+        if status is not None:
+            asked = cause.response.headers.get("Retry-After", "")  # type: ignore[attr-defined]
+            wait = float(asked) if asked.isdigit() else 2.0**attempt
+            return wait if status in _BUSY and wait <= MAX_WAIT else None
+        if type(cause).__name__ in ("ReadError", "RemoteProtocolError", "ChunkedEncodingError"):
+            return 2.0**attempt  # the connection broke
+    return None
+
+
+def _blobs(repository: str) -> set[str]:
+    """Names of the repository's files in the cache, which are their hashes."""
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE, "models--" + repository.replace("/", "--"), "blobs")
+    return {path.name for path in folder.glob("*")}
+
+
+def _check_new_files(folder: Path, before: set[str], name: str) -> None:
+    """Raise HubError for a file whose content has not the hash that it is called by; remove it."""
+    for path in sorted(folder.rglob("*")):
+        blob = path.resolve()
+        if not path.is_file() or not path.is_symlink() or blob.name in before:
+            continue
+        if _hash_like(blob) != blob.name:
+            blob.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            raise HubError(f"{name}: the hub sent {path.name} damaged: try again")
+
+
+def _hash_like(blob: Path) -> str:
+    """The hash of a file, of the kind that its name is: LFS's (SHA-256) or git's."""
+    if len(blob.name) == 64:
+        digest = hashlib.sha256()
+    elif len(blob.name) == 40:
+        digest = hashlib.sha1(f"blob {blob.stat().st_size}\0".encode(), usedforsecurity=False)
+    else:
+        return blob.name  # none that is known
+    with blob.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -123,6 +123,17 @@ def _in_folder(folder: Path, model: str | None = None, root_tag: str | None = No
     return _in_experiment(home, _tag_below(folder, home, root_tag))
 
 
+def models_in(folder: Path) -> list[ModelFiles]:
+    """All models in ``folder`` or below that have weights, by tag; one that is packed is alone."""
+    try:
+        if (folder / META).is_file():
+            return [_in_folder(folder)]
+        homes = [home for home in _config_folders(folder, None) if _checkpoints(home)]
+        return [_in_experiment(home) for home in homes]
+    except ModelError:
+        return []
+
+
 def _tag_below(folder: Path, home: Path, root_tag: str | None) -> str:
     return root_tag if root_tag and home == folder else _tag_of(home)
 
@@ -199,11 +210,16 @@ def _packed_files(folder: Path, present: bool = True) -> tuple[Path, Path] | Non
 def _from_hub(repository: str, model: str | None, revision: str | None) -> ModelFiles:
     """Download the YAML files, which say where the weights are, then the weights of one model."""
     folder = download(repository, revision, ["*.yaml"])
-    packed = _packed_files(folder, present=False)
-    if packed is not None:
-        weights = [packed[1].relative_to(folder).as_posix()]
-    else:
-        home = _only(_config_folders(folder, model), folder, model).relative_to(folder)
-        weights = [(home / f"*{suffix}").as_posix() for suffix in CHECKPOINT_SUFFIXES]
-    folder = download(repository, revision, ["*.yaml", *weights])
-    return _in_folder(folder, model, repository.partition("/")[2])
+    try:
+        packed = _packed_files(folder, present=False)
+        if packed is not None:
+            weights = [packed[1].relative_to(folder).as_posix()]
+        else:
+            home = _only(_config_folders(folder, model), folder, model).relative_to(folder)
+            weights = [(home / f"*{suffix}").as_posix() for suffix in CHECKPOINT_SUFFIXES]
+        folder = download(repository, revision, ["*.yaml", *weights])
+        return _in_folder(folder, model, repository.partition("/")[2])
+    except HubError:
+        raise
+    except ModelError as error:  # of the repository, wherever it is in the cache
+        raise ModelError(str(error).replace(str(folder), repository)) from error

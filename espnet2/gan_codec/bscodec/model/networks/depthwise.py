@@ -32,7 +32,9 @@ def depthwise(x: torch.Tensor, conv: nn.Conv1d) -> torch.Tensor:
 def convolve_valid(x: torch.Tensor, conv: nn.Conv1d) -> torch.Tensor:
     """Return ``conv`` without its padding: (B, L + K - 1, C), L >= 0, to (B, L, C)."""
     if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
-        return F.conv1d(x.mT, conv.weight, conv.bias, groups=conv.groups).mT
+        return F.conv1d(x.transpose(1, 2), conv.weight, conv.bias, groups=conv.groups).transpose(
+            1, 2
+        )
     dtype = conv.weight.dtype  # under autocast too: there is little to win and much to round
     return _Depthwise.apply(x.to(dtype), conv.weight, conv.bias)
 

@@ -122,10 +122,12 @@ class SpectralEncoder(nn.Module):
         return torch.cat([*normalized, *gains, _log_gain(bins.abs().clamp(min=GAIN_FLOOR))], dim=2)
 
     def forward(self, bins: torch.Tensor) -> torch.Tensor:
-        features = self.features(bins.mT).mT
-        x = self.blocks(self.embed(features).mT)
-        x = self.deep_blocks(self.decimate(x.mT).mT)
-        return self.project(self.norm(x)).mT + self.linear_path(features[:, : self.coded])
+        features = self.features(bins.transpose(1, 2)).transpose(1, 2)
+        x = self.blocks(self.embed(features).transpose(1, 2))
+        x = self.deep_blocks(self.decimate(x.transpose(1, 2)).transpose(1, 2))
+        return self.project(self.norm(x)).transpose(1, 2) + self.linear_path(
+            features[:, : self.coded]
+        )
 
 
 def _log_gain(gain: torch.Tensor) -> torch.Tensor:
@@ -153,9 +155,11 @@ class SpectralDecoder(nn.Module):
         )
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        x = self.deep_blocks(self.embed_norm(self.embed(latents).mT))
-        x = self.project(self.norm(self.blocks(self.interpolate(x.mT).mT)))
-        return self.coefficients(x, self.linear_path(latents).mT).mT
+        x = self.deep_blocks(self.embed_norm(self.embed(latents).transpose(1, 2)))
+        x = self.project(
+            self.norm(self.blocks(self.interpolate(x.transpose(1, 2)).transpose(1, 2)))
+        )
+        return self.coefficients(x, self.linear_path(latents).transpose(1, 2)).transpose(1, 2)
 
     def coefficients(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         """Normalised coefficients times gains, (B, M, bins).
