@@ -78,7 +78,8 @@ def _folder(form: str) -> bytes:
     codes, file, rows = _encoded(_MONO).codes.T, io.BytesIO(), []
     with FORMATS[form].writer(file, metadata) as shard:
         for name in ("a", "b"):
-            rows.append(Row(name, shard.add(name, codes), len(codes), _MONO.num_samples))
+            offset = shard.add(name, codes, _MONO.num_samples)
+            rows.append(Row(name, offset, len(codes), _MONO.num_samples))
     lines = (f"{r.name}\t0\t{r.offset}\t{r.frames}\t{r.samples}\n" for r in rows)
     index = ShardIndex(metadata, "", "", tuple(rows), ())
     meta = json.dumps({**metadata.to_json(), "utterances": len(rows)})

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -170,6 +171,19 @@ def test_shards_of_another_kind_are_refused(bscodec, corpus, option, message):
     shards = [name for name in tree("out") if name.startswith("shards/")]
     assert tree("out") == tree("forced")
     assert all(contents("out")[name] == contents("forced")[name] for name in shards)
+
+
+def test_a_job_looks_at_the_first_shard_and_its_own(bscodec, corpus):
+    line = "tokenize wav.scp --shard-size 3 --nj 1"
+    bscodec(f"{line} -o out")
+    bscodec(f"{line} -o other --format npz")
+    shutil.copy("other/shards/codes.00003.json", "out/shards")
+    message = "out/shards/codes.00003.json: is there already, but has format npz, not ark"
+    assert bscodec(f"{line} -o out --shard 2/2").status == 0
+    for mine in ("--shard 1/2", "--merge", ""):
+        assert_one_error(bscodec(f"{line} -o out {mine}"), message)
+    result = bscodec(f"{line} -o out --shard 2/2 --format npz")
+    assert_one_error(result, "out/shards/codes.00001.json: is there already, but has format ark")
 
 
 def test_only_shards_whose_lines_have_changed_are_made_again(bscodec, corpus):

@@ -132,11 +132,11 @@ def run(args: argparse.Namespace) -> int:
         args.channels,
         precision,
     )
+    first, step = args.shard or (1, 1)
     if not args.force:
-        check_folder(folder, metadata)
+        check_folder(folder, metadata, first, step)
     if args.merge:
         return _merge(folder, manifest, metadata, digests=True)
-    first, step = args.shard or (1, 1)
     shards = manifest.shards[first - 1 :: step]
     remaining = (
         list(shards) if args.force else _incomplete(folder, shards, metadata, args.retry_skipped)
@@ -155,13 +155,18 @@ def run(args: argparse.Namespace) -> int:
 
 def _incomplete(folder: Path, shards, metadata, retry_skipped: bool) -> list:
     """Return the shards that are to be made, and say why where there is something already."""
-    from espnet2.gan_codec.bscodec.tokens.shards import MISSING, IncompleteError, open_finished
+    from espnet2.gan_codec.bscodec.tokens.shards import (
+        MISSING,
+        IncompleteError,
+        open_finished,
+        with_digests,
+    )
 
     remaining = []
     with _progress_bar(len(shards), "shard", "checking") as bar:
-        for shard in shards:
+        for shard, digest in with_digests(folder, shards, metadata.format):
             try:
-                index = open_finished(folder, shard, metadata)
+                index = open_finished(folder, shard, metadata, digest)
                 if index.skipped and retry_skipped:
                     remaining.append(shard)
             except IncompleteError as error:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import errno
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,6 +23,7 @@ from espnet2.gan_codec.bscodec.format.channels import MEAN, ChannelMix
 from espnet2.gan_codec.bscodec.tokens.commands import run_command, stop_commands
 from espnet2.gan_codec.bscodec.tokens.manifest import Shard
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata
+from espnet2.gan_codec.bscodec.tokens.read_ahead import read_ahead
 from espnet2.gan_codec.bscodec.tokens.shards import write_shard
 
 LONG_SECONDS = 120.0  # longer audio is never held as a whole but encoded as it is read
@@ -158,7 +157,7 @@ def encode_lines(
 ) -> Iterator[Encoded]:
     """Code utterances; yield what became of each, in their order."""
     read = partial(_read, sampling_rate=codec.sampling_rate, channels=channels, salvage=salvage)
-    utterances = _prefetch(read, lines, policy.num_readers)
+    utterances = (future.result() for future in read_ahead(read, lines, policy.num_readers))
     for window in _windows(utterances, codec.sampling_rate, policy):
         short = [u for u in window if u.is_short]
         done: dict[str, Encoded] = {}
@@ -221,26 +220,10 @@ def _code_long(
     return Encoded(about, np.concatenate(parts, axis=1), samples)
 
 
-def _prefetch(
-    read: Callable[[str, str], Utterance], lines: Iterable[tuple[str, str]], num_readers: int
-) -> Iterator[Utterance]:
-    """Read audio in threads, a little ahead of what is asked for."""
-    pool = ThreadPoolExecutor(num_readers)
-    waiting: deque = deque()
-    try:
-        for name, entry in lines:
-            waiting.append(pool.submit(read, name, entry))
-            if len(waiting) > 2 * num_readers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
 def _read(
-    name: str, entry: str, sampling_rate: int, channels: str | int, salvage: bool
+    line: tuple[str, str], sampling_rate: int, channels: str | int, salvage: bool
 ) -> Utterance:
+    name, entry = line
     blocks, samples = [], 0
     try:
         with _opened(entry, salvage) as reader:

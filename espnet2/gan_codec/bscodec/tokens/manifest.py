@@ -169,9 +169,9 @@ def is_name(name: str) -> bool:
 
 
 def _refuse_duplicates(path: Path, hashes: np.ndarray) -> None:
-    """Raise TokensError if a name comes twice."""
-    ordered = np.sort(hashes)
-    suspects = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    """Raise TokensError if a name comes twice; ``hashes`` are sorted in place: no second copy."""
+    hashes.sort()
+    suspects = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
     if not suspects:
         return
     seen: dict[bytes, int] = {}

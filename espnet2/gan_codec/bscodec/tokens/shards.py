@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +23,13 @@ from espnet2.gan_codec.bscodec.format.files import require_regular
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
 from espnet2.gan_codec.bscodec.tokens.manifest import Shard, is_name
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata, TokensError
+from espnet2.gan_codec.bscodec.tokens.read_ahead import read_ahead
 
 FOLDER = "shards"
 MISSING = "missing"
 _INDEX_NAME = re.compile(r"codes\.(\d+)\.json")
 _READ_BYTES = 1 << 20
+DIGEST_THREADS = 8
 MAX_INDEX_BYTES = 1 << 26  # reading it costs some twenty times as much
 
 
@@ -176,7 +178,7 @@ def _row(name: Any, offset: Any, frames: Any, samples: Any) -> Row:
 
 
 def open_finished(
-    folder: Path, shard: Shard, metadata: TokenMetadata, digest: bool = True
+    folder: Path, shard: Shard, metadata: TokenMetadata, digest: Callable[[], str] | None
 ) -> ShardIndex:
     """Return the index of a shard that is complete and right.
 
@@ -184,7 +186,7 @@ def open_finished(
         folder: of the tokens.
         shard: the lines that it should hold.
         metadata: that its codes should have.
-        digest: also read the codes and compare their digest.
+        digest: gives that of its codes, as ``with_digests`` has it; None: it is not compared.
 
     Raises:
         IncompleteError: it has to be made.
@@ -196,7 +198,7 @@ def open_finished(
         if index.lines != shard.digest or metadata.difference(index.metadata):
             raise IncompleteError(path, "made of other lines, or by another model")
         require_regular(path)
-        if digest and file_digest(path) != index.data:
+        if digest and digest() != index.data:
             raise IncompleteError(path, "damaged")
     except FileNotFoundError as error:
         reason = "damaged" if index_path(folder, shard.number).exists() else MISSING
@@ -210,6 +212,24 @@ def open_finished(
             raise
         raise IncompleteError(path, "its index is damaged") from error
     return index
+
+
+def with_digests(
+    folder: Path, shards: Sequence[Shard], form: str, wanted: bool = True
+) -> Iterator[tuple[Shard, Callable[[], str] | None]]:
+    """Yield each shard with what gives the digest of its codes: threads read them ahead.
+
+    What is given raises what ``file_digest`` does. If digests are not wanted, it is None.
+    """
+    if not wanted:
+        yield from ((shard, None) for shard in shards)
+        return
+
+    def digest(shard: Shard) -> str:
+        return file_digest(data_path(folder, shard.number, form))
+
+    for shard, future in zip(shards, read_ahead(digest, shards, DIGEST_THREADS), strict=True):
+        yield shard, future.result
 
 
 def file_digest(path: Path) -> str:
