@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
-from espnet2.gan_codec.bscodec.cli.jobs import naming_stdout, one_line
+from espnet2.gan_codec.bscodec.cli.jobs import naming_stdout, one_line, print_line
 from espnet2.gan_codec.bscodec.cli.usage import UsageError
 from espnet2.gan_codec.bscodec.format.escapes import escaped
 
@@ -34,7 +34,7 @@ class _Version(argparse.Action):
     """Print the versions of this package and of what it stands on, without loading that."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        print(
+        print_line(
             f"bscodec {_version_of('espnet-bscodec')} (ESPnet {_version_of('espnet')}, "
             f"torch {_version_of('torch')})"
         )
@@ -109,8 +109,13 @@ def main(cmd: list[str] | None = None) -> int:
         import argcomplete
 
         argcomplete.autocomplete(parser)
-    args = parser.parse_args(cmd)
     try:
+        try:
+            args = parser.parse_args(cmd)
+        except SystemExit:  # of --help, whose text may not have been written yet
+            with naming_stdout():
+                sys.stdout.flush()
+            raise
         status = args.run(args)
         with naming_stdout():
             sys.stdout.flush()
@@ -131,7 +136,16 @@ def main(cmd: list[str] | None = None) -> int:
             raise
         status, message = 1, "not enough memory"
     print(f"bscodec: error: {message}", file=sys.stderr)
+    _drop_what_cannot_be_written()
     return status
+
+
+def _drop_what_cannot_be_written() -> None:
+    """Have Python not write it again as it ends: a second error, and the exit status 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

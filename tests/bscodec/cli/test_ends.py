@@ -81,10 +81,20 @@ def test_what_should_go_to_a_closed_stdout_is_an_error(workplace):
     assert done.stderr == "bscodec: error: -o -: standard output is closed\n"
 
 
-@pytest.mark.parametrize("line", ["encode a.wav -o a.bsc", "encode a.wav -o -", "models"])
+@pytest.mark.parametrize("line", ["encode a.wav -o a.bsc", "encode a.wav -o -", "doctor"])
 def test_a_full_stdout_is_named(workplace, line):
     write_audio("a.wav")
-    done = shell(f"bscodec {line} >/dev/full")
+    assert_full(f"bscodec {line}")
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])  # unbuffered
+@pytest.mark.parametrize("line", ["models", "versions", "--version"])
+def test_a_full_stdout_is_named_once(workplace, line, buffered):
+    assert_full(f"PYTHONUNBUFFERED={buffered} bscodec {line}")
+
+
+def assert_full(line):
+    done = shell(f"{line} >/dev/full")
     assert done.returncode == 1
     assert done.stderr == "bscodec: error: standard output: No space left on device\n"
 

@@ -79,7 +79,8 @@ def test_what_is_no_parquet_is_one_line(shards, data):
 
 @pytest.mark.parametrize(
     "columns", [{"name": ["a"]}, {"codes": [None]}, {"codes": [[]]}, {"codes": [[["x"]]]},
-                {"codes": [[[1, None]]]}, {"codes": [[[1], [1, 2]]]}, {"codes": [[[1.5]]]}]
+                {"codes": [[[1, None]]]}, {"codes": [[[1], [1, 2]]]}, {"codes": [[[1.5]]]},
+                {"codes": [None, None, None, [[1]]]}, {"codes": [{"a": 1}] * 4}]
 )  # fmt: skip
 def test_rows_that_are_no_codes_are_one_line(shards, columns):
     import pyarrow as pa

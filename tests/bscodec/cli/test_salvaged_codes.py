@@ -117,6 +117,19 @@ def test_what_is_cut_off_is_silent(bscodec, made, whole, more):
     assert np.array_equal(audio, expected_audio(codec, encoded, range(whole, 4)))
 
 
+@pytest.mark.parametrize("samples", [3001 * BLOCK, 2**40 - 1])
+def test_a_header_that_asks_for_days_of_silence_is_refused(bscodec, made, samples):
+    encoded = made[1]
+    start, (*_, third, _) = block_ends(encoded)
+    header = pack_header(encoded.header.finished(samples, samples))
+    Path("a.bsc").write_bytes(header + encoded.dumps()[start:third])
+    done = bscodec("decode a.bsc -o a.wav --salvage")
+    assert_one_error(
+        done, f"a.bsc: nothing to salvage: 3 of {-(-samples // BLOCK)} blocks are there"
+    )
+    assert tree() == ["a.bsc"]
+
+
 def test_what_is_too_much_is_left_out(bscodec, made):
     made[1].save("b.bsc")
     Path("a.bsc").write_bytes(Path("b.bsc").read_bytes() + b"more")

@@ -261,6 +261,20 @@ def test_impossible_sizes_and_names_are_refused_before_memory_is_taken(tmp_path,
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000  # KiB
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("codec: bscodec\ncodec_conf: &x\n  generator_params: *x\n", "nested too deeply"),
+        ("codec: &x [*x]\n", "nested too deeply"),
+        (f"codec: 1{':59' * 300_000}\n", "a value of more than 4096 characters"),
+    ],
+    ids=["a mapping in itself", "a list in itself", "a number in base 60"],
+)
+def test_yaml_without_end_is_one_line(experiment, text, reason):
+    (experiment / "config.yaml").write_text(text)
+    assert_refused(experiment, f"config.yaml: no valid YAML: {reason}")
+
+
 ODD = {
     "sparse": lambda w: w.to_sparse(),
     "complex": lambda w: w.to(torch.complex64),

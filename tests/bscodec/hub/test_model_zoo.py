@@ -70,3 +70,21 @@ def test_what_the_hub_does_not_tell_the_zoo_may_know(repository):
 
     with pytest.raises(ModelError, match="^no/where: the hub cannot be reached$"):
         model_zoo.find_or(fails, "no/where")
+
+
+@pytest.mark.parametrize("error", [ValueError("no\nrepository"), OSError("no\nrepository")])
+def test_a_tag_that_nobody_knows_is_named_in_one_line(repository, error):
+    def fails():
+        raise error
+
+    with pytest.raises(ModelError, match="^bscodec-minu: .* finds none: no repository$"):
+        model_zoo.find_or(fails, "bscodec-minu")
+
+
+@pytest.mark.parametrize("tag", ["", " "])
+def test_an_empty_tag_is_refused_and_the_zoo_not_asked(repository, tag):
+    def asked():
+        pytest.fail("the zoo was asked")
+
+    with pytest.raises(ModelError, match="tag is empty"):
+        model_zoo.find_or(asked, tag)

@@ -79,6 +79,11 @@ def refuse(place, message):
         ("type: [local]\n", "c.yaml: expected 'type'"),
         ("a: b: c\n", "c.yaml: no YAML: "),
         ("type: local\nn_workers: many\n", "c.yaml: "),
+        ("type: local\nn_workers: -1\n", "c.yaml: n_workers: expected 0 or more, got -1"),
+        ("type: local\nloop: 3\n", "c.yaml: loop: no setting of LocalCluster"),
+        ("type: local\nadapt: 5\n", "c.yaml: adapt: expected a mapping"),
+        ("type: local\nadapt: {most: 1, 2: 3}\n", "c.yaml: adapt: 2, most: no setting of it"),
+        ("type: local\nadapt: {maximum: few}\n", "c.yaml: adapt: maximum: expected a number"),
     ],
 )
 def test_a_wrong_file_is_one_line(place, text, message):

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from espnet2.gan_codec.bscodec.cli.jobs import print_line
+from espnet2.gan_codec.bscodec.cli.jobs import naming_stdout, print_line
 
 HELP = "show what is here, what is missing, and how to get it"
 DESCRIPTION = (
@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
         if coloured:
             status = f"\x1b[{COLOURS[finding.status]}m{status}\x1b[0m"
         remedy = f" ({finding.remedy})" if finding.remedy else ""
-        print(f"{status}  ", end="")
+        with naming_stdout():
+            print(f"{status}  ", end="")
         print_line(f"{finding.topic:<10}  {finding.text}{remedy}")
     return int(failed)

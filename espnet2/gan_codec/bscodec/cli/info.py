@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from espnet2.gan_codec.bscodec.cli.jobs import print_line
+from espnet2.gan_codec.bscodec.cli.jobs import naming_stdout, print_line
 from espnet2.gan_codec.bscodec.cli.standard_streams import DASH, STDIN, copy_stdin
 from espnet2.gan_codec.bscodec.format.escapes import escaped_json
 
@@ -31,7 +31,8 @@ def run(args: argparse.Namespace) -> int:
         header, num_bytes = reader.header, reader.file_bytes
     if args.json:
         facts = _as_json(reader.name, header, num_bytes)
-        print(escaped_json(json.dumps(facts, ensure_ascii=False)))
+        with naming_stdout():
+            print(escaped_json(json.dumps(facts, ensure_ascii=False)))
     else:
         for line in _as_text(reader.name, header, num_bytes):
             print_line(line)

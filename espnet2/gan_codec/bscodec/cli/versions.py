@@ -2,6 +2,8 @@
 
 import argparse
 
+from espnet2.gan_codec.bscodec.cli.jobs import print_line, print_text
+
 HELP = "show which versions were tested, and which are here"
 
 
@@ -17,9 +19,9 @@ def run(args: argparse.Namespace) -> int:
     rows = [[*map(str, spans), how] for spans, how in versions.TESTED]
     rows.append([*["other"] * len(versions.NAMES), "not tested"])
     head = (*versions.NAMES, "tested with")
-    print("\n".join(markdown_table(head, rows, len(head), padded=True)))
+    print_text("\n".join(markdown_table(head, rows, len(head), padded=True)))
     here = versions.installed()
     pairs = zip(versions.NAMES, here, strict=True)
     names = ", ".join(" ".join(pair) for pair in pairs)
-    print(f"here: {names}: {versions.how_tested(here) or 'not tested together'}")
+    print_line(f"here: {names}: {versions.how_tested(here) or 'not tested together'}")
     return 0

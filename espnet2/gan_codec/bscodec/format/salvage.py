@@ -11,6 +11,7 @@ from espnet2.gan_codec.bscodec.format.bitstream import BscReader
 from espnet2.gan_codec.bscodec.format.header import BitstreamError
 
 MISSING = -1  # every code of a block that is lost
+MAX_BLOCKS = 1000  # for each that is there: a forged header asks for terabytes of silence
 
 
 def salvage(reader: BscReader, damaged: Callable[[str], object]) -> Iterator[np.ndarray]:
@@ -21,10 +22,15 @@ def salvage(reader: BscReader, damaged: Callable[[str], object]) -> Iterator[np.
         damaged: called with a line about each damaged block, and one about all that are cut off.
 
     Raises:
-        BitstreamError: there is no undamaged block.
+        BitstreamError: there is no undamaged block, or less than a thousandth of the blocks.
     """
+    there, total = reader.num_blocks_there, reader.header.num_blocks
+    if there and total > there * MAX_BLOCKS:
+        raise BitstreamError(
+            f"{reader.name}: nothing to salvage: {there} of {total} blocks are there"
+        )
     num_good = 0
-    for index in range(reader.num_blocks_there):
+    for index in range(there):
         try:
             block = reader.read_block(index)
             num_good += 1
@@ -36,7 +42,7 @@ def salvage(reader: BscReader, damaged: Callable[[str], object]) -> Iterator[np.
         raise BitstreamError(f"{reader.name}: nothing to salvage: no block is undamaged")
     if reader.wrong_size:
         damaged(f"{reader.name}: {_cut_off(reader)}{reader.wrong_size}")
-    for index in range(reader.num_blocks_there, reader.header.num_blocks):
+    for index in range(there, total):
         yield _missing_block(reader, index)
 
 

@@ -16,6 +16,7 @@ CODEC_NAMES = ("bscodec", "espnet_bscodec")
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 50
 MAX_NODES = 200_000  # an alias counts as all that it stands for
+MAX_SCALAR = 4096  # characters; YAML 1.1 reads 1:59:59... as a number, in quadratic time
 # what coding needs of codec_conf, with its defaults
 _OF_CODING: dict[str, Any] = {
     "sampling_rate": 24000,
@@ -42,9 +43,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if len(text) > MAX_BYTES:
         raise ModelError(f"{path}: more than {MAX_BYTES >> 20} MiB, which no config has")
     try:
-        _check_depth(text)
+        _check_events(text)
         contents = yaml.load(text, _Loader)  # nosec B506
-        _count(contents, MAX_NODES)
+        _count(contents, MAX_NODES, MAX_DEPTH)
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # ValueError: an impossible date
         reason = " ".join(str(error).split())[:300]
         raise ModelError(f"{path}: no valid YAML: {reason}") from error
@@ -53,29 +54,36 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return contents
 
 
-def _check_depth(text: bytes) -> None:
-    """Raise ValueError for what the loader, which recurses, should not see."""
+def _check_events(text: bytes) -> None:
+    """Raise ValueError for what the loader, which recurses and computes, should not see."""
     depth = 0
     for event in yaml.parse(text, _Loader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+        elif isinstance(event, yaml.ScalarEvent) and len(event.value) > MAX_SCALAR:
+            raise ValueError(f"a value of more than {MAX_SCALAR} characters")
         if depth > MAX_DEPTH:
             raise ValueError("nested too deeply")
 
 
-def _count(node: Any, budget: int) -> int:
-    """Return what is left of ``budget`` after one for each value below ``node``."""
+def _count(node: Any, budget: int, depth: int) -> int:
+    """Return what is left of ``budget`` after one for each value below ``node``.
+
+    Raises ValueError below ``depth`` levels: an alias of what it is in has no end.
+    """
     budget -= 1
     if budget < 0:
         raise ValueError(f"more than {MAX_NODES} values, aliases written out")
+    if depth < 0:
+        raise ValueError("nested too deeply, aliases written out")
     if isinstance(node, dict):
         for value in node.values():
-            budget = _count(value, budget)
+            budget = _count(value, budget, depth - 1)
     elif isinstance(node, list):
         for value in node:
-            budget = _count(value, budget)
+            budget = _count(value, budget, depth - 1)
     return budget
 
 

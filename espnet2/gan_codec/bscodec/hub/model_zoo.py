@@ -26,6 +26,8 @@ def find_or(usual: Callable[[], dict[str, Any]], tag: str) -> dict[str, Any]:
     Raises:
         ModelError: in one line; of a hub that gives nothing, if the usual way fails too.
     """
+    if not tag.strip():  # of which the zoo makes the last model of its table
+        raise ModelError("the model's tag is empty")
     try:
         ours = _is_ours(tag)
     except HubError as error:
@@ -34,9 +36,20 @@ def find_or(usual: Callable[[], dict[str, Any]], tag: str) -> dict[str, Any]:
         except Exception:
             raise error from None
     if not ours:
-        return usual()
+        return _usual(usual, tag)
     files = find_model(tag)
     return {"train_config": str(files.config), "model_file": str(files.checkpoint)}
+
+
+def _usual(usual: Callable[[], dict[str, Any]], tag: str) -> dict[str, Any]:
+    """Go the usual way; how that fails says neither which tag it was nor that it was a tag."""
+    try:
+        return usual()
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ModelError(
+            f"{tag}: no model of BSCodec's, and ESPnet's downloader finds none: {reason}"
+        ) from error
 
 
 def _is_ours(tag: str) -> bool:

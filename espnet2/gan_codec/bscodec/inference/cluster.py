@@ -35,6 +35,11 @@ KINDS = {
     "lsf": "dask_jobqueue:LSFCluster",
     "sge": "dask_jobqueue:SGECluster",
 }
+ADAPT = {  # settings of a cluster's adapt
+    *("minimum", "minimum_cores", "minimum_memory", "minimum_jobs"),
+    *("maximum", "maximum_cores", "maximum_memory", "maximum_jobs"),
+    *("interval", "wait_count", "target_duration"),
+}
 PACKAGE = "espnet-bscodec"
 GPU = "GPU"  # the resource of which a worker has one for each task that it takes at a time
 _WINDOW = 10_000  # tasks that the scheduler knows at a time
@@ -173,6 +178,7 @@ def _started(path: Path) -> Iterator[Any]:
         raise PlaceError(f"{path}: {', '.join(sorted(map(str, unknown)))}: no setting of {name}")
     adapt = settings.pop("adapt", None)
     try:
+        _check_numbers(settings, {} if adapt is None else adapt)
         cluster = make(**_with_defaults(kind, settings))
     except (TypeError, ValueError, RuntimeError, OSError) as error:
         raise PlaceError(f"{path}: {' '.join(str(error).split())}") from error
@@ -180,6 +186,21 @@ def _started(path: Path) -> Iterator[Any]:
         if adapt is not None:
             cluster.adapt(**adapt)
         yield cluster
+
+
+def _check_numbers(settings: Any, adapt: Any) -> None:
+    """Raise ValueError for numbers of workers with which Dask would fail late or not at all."""
+    count = settings.get("n_workers")
+    if isinstance(count, int) and count < 0:
+        raise ValueError(f"n_workers: expected 0 or more, got {count}")
+    if not isinstance(adapt, dict):
+        raise ValueError("adapt: expected a mapping, as in {minimum: 0, maximum: 100}")
+    if unknown := adapt.keys() - ADAPT:
+        raise ValueError(f"adapt: {', '.join(sorted(map(str, unknown)))}: no setting of it")
+    for key, value in adapt.items():
+        if key.startswith(("minimum", "maximum")) and "memory" not in key:
+            if not isinstance(value, (int, float)) or value < 0:
+                raise ValueError(f"adapt: {key}: expected a number, 0 or more")
 
 
 def read_settings(path: Path) -> tuple[str, dict[str, Any]]:
@@ -215,7 +236,8 @@ def _known(kind: str, make: Any) -> set[str]:
     elif kind != "ssh":
         takers += make.job_cls.__mro__
     parameters = [p for t in takers for p in inspect.signature(t).parameters.values()]
-    return {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    known = {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    return known - {"loop", "asynchronous"}  # of programs, which no file can hold
 
 
 def _with_defaults(kind: str, settings: dict[str, Any]) -> dict[str, Any]:

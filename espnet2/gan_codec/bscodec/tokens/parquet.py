@@ -39,7 +39,10 @@ class ParquetFile:
                 self._group = row // ROWS, table.column("codes")
             bands = self._group[1][row % ROWS].values
             return np.stack([band.values.to_numpy() for band in bands], axis=1)
-        except (pyarrow.ArrowException, LookupError, AttributeError, OSError) as error:
+        except (
+            *(pyarrow.ArrowException, LookupError, AttributeError, OSError),
+            TypeError,  # of a row that is null or no list
+        ) as error:
             raise ValueError(str(error)) from error
 
 
