@@ -19,6 +19,7 @@ from espnet2.gan_codec.bscodec.model.config import (
     GeneratorConfig,
     check_sampling_rate,
 )
+from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
 from espnet2.gan_codec.bscodec.tokens.metadata import TokensError
 from espnet2.gan_codec.bscodec.tokens.reader import read_tokens
 from espnet2.gan_codec.bscodec.tokens.shards import data_path, read_index
@@ -84,7 +85,7 @@ def _tokens(data: bytes, folder: Path) -> None:
     files = parts.split_files(parts.TOKEN_FILES, data)
     for name, contents in files.items():
         _write(folder / name, contents)
-    for form in ("ark", "npz"):
+    for form in FORMATS:
         _write(data_path(folder, 0, form), files[parts.TOKEN_FILES[-1]])
     read_index(folder / parts.TOKEN_FILES[2])
     for verify in (False, True):

@@ -24,7 +24,8 @@ COMMAND = [sys.executable, "-W", "ignore", "-m", "espnet2.bin.bscodec", "encode"
 
 
 def etag(path):
-    return hashlib.sha1(path.read_bytes()).hexdigest()
+    data = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()  # git's
 
 
 class Hub(ThreadingHTTPServer):
