@@ -55,8 +55,8 @@ def test_a_log_tells_progress_and_the_time_left(bscodec, corpus, monkeypatch):
 def test_an_error_in_a_process_is_one_line(bscodec, corpus, monkeypatch):
     write_experiment(corpus / "model")
 
-    def load_and_change(name, device):
-        codec = load_codec(name, device)
+    def load_and_change(name, *options):
+        codec = load_codec(name, *options)
         write_experiment(corpus / "model", seed=1)
         return codec
 
