@@ -81,6 +81,10 @@ def test_inference_says_in_one_line_what_is_wrong(data, experiment, tmp_path):  
     done = decode(data, config, experiment / "1epoch.pth", tmp_path / "o", tmp_path / "pipe.scp")
     refused(done, "utt0.wav |")
 
+    (tmp_path / "names.scp").write_text("utt0\n")
+    done = decode(data, config, experiment / "1epoch.pth", tmp_path / "o", tmp_path / "names.scp")
+    refused(done, "include a space")
+
 
 def test_inference_takes_configs_of_other_versions(data, experiment, tmp_path):  # noqa: F811
     contents = yaml.safe_load((experiment / "config.yaml").read_text())

@@ -11,6 +11,7 @@ import datetime
 import functools
 import os
 import pickle
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ TRUST = "ESPNET_BSCODEC_TRUST"
 _FORCE, _FORCE_NOT = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 _ESPNET_ALLOW = "ESPNET_ALLOW_UNSAFE_TORCH_LOAD"
 _COMMANDS = "espnet2.bin.gan_codec_"
+_READERS = ("espnet2/fileio/read_text.py", "espnet2/train/iterable_dataset.py")
 
 
 def secure(task: Any) -> None:
@@ -161,10 +163,20 @@ def _print_error(
     if isinstance(error, (ModelError, OSError, yaml.YAMLError)) or (
         # a config's or a file's: their classes are in rooms of which this one knows nothing
         kind.__name__ in ("ConfigError", "LibsndfileError", "AudioError")
+        or _is_of_lists(error, trace)
     ):
         print(f"{_command()}: error: {_reason(error)}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
+
+
+def _is_of_lists(error: BaseException, trace: TracebackType | None) -> bool:
+    """Whether ESPnet's readers of lists, as wav.scp, refuse one: by a plain RuntimeError."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    # what a process that reads data met is a text with its traceback
+    where = trace.tb_frame.f_code.co_filename + str(error) if trace is not None else ""
+    return isinstance(error, RuntimeError) and any(name in where for name in _READERS)
 
 
 def _reason(error: BaseException) -> str:
@@ -174,5 +186,5 @@ def _reason(error: BaseException) -> str:
     except TypeError:  # soundfile's, built anew by torch from a text
         text = str(error.args[0])
     if "Traceback (most recent call last)" in text:
-        text = text.strip().splitlines()[-1]
+        text = re.split(r"\n(?=[\w.]+: )", text)[-1]
     return " ".join(text.split())
