@@ -77,6 +77,7 @@ TEST = [
     *TRAIN,
     *DASK,
     *PARQUET,
+    *ONNX,
 ]
 
 # Its wheels are for Linux on x86-64; 2.3 has the one for Python 3.10, 3.x those for 3.11 to 3.13.
