@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -91,8 +90,11 @@ def _espnet() -> Iterator[Finding]:
 def _devices() -> Iterator[Finding]:
     import torch
 
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Finding("CPU", OK, f"{cpus} to use, torch computes with {torch.get_num_threads()}")
+    from espnet2.gan_codec.bscodec.inference.cpus import available_cpus
+    from espnet2.gan_codec.bscodec.inference.half_precision import has_bf16_units
+
+    units = "with" if has_bf16_units(torch.device("cpu")) else "without"
+    yield Finding("CPU", OK, f"{available_cpus()} to use, {units} units for --precision bf16")
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     for index in range(gpus):
         facts = torch.cuda.get_device_properties(index)
@@ -138,9 +140,10 @@ def _is_lacking(requirement, extra: str) -> bool:
 def _cache() -> Iterator[Finding]:
     from huggingface_hub import constants
 
-    folder = Path(constants.HF_HUB_CACHE)
-    count = len(list(folder.glob("models--*"))) if folder.is_dir() else 0
-    yield Finding("cache", OK, f"{folder}: {count} downloaded models")
+    from espnet2.gan_codec.bscodec.hub.cached import cached_models
+
+    count = len(cached_models())
+    yield Finding("cache", OK, f"{constants.HF_HUB_CACHE}: {count} models (bscodec models)")
 
 
 def _model() -> Iterator[Finding]:
