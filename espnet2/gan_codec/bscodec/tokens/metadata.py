@@ -12,9 +12,9 @@ import numpy as np
 from espnet2.gan_codec.bscodec.format.channels import MEAN
 from espnet2.gan_codec.bscodec.format.checked import integer, items, number, text
 from espnet2.gan_codec.bscodec.format.header import BscHeader
+from espnet2.gan_codec.bscodec.model.config import FLOAT32, PRECISIONS
 
 LAYOUT_VERSION = 1
-FLOAT32, _ = PRECISIONS = ("float32", "bf16")  # as ``model.config`` has them
 FORMAT_NAMES = ("ark", "npz", "speechlm", "parquet")  # as ``formats.FORMATS`` has them
 
 
