@@ -19,12 +19,8 @@ from torch.nn import functional as F
 
 from espnet2.gan_codec.abs_gan_codec import AbsGANCodec
 from espnet2.gan_codec.bscodec.model.backend import Backend
-from espnet2.gan_codec.bscodec.model.config import (
-    FLOAT32,
-    GeneratorConfig,
-    check_codec_conf,
-    check_keys,
-)
+from espnet2.gan_codec.bscodec.model.checks import check_keys
+from espnet2.gan_codec.bscodec.model.config import FLOAT32, GeneratorConfig, check_codec_conf
 from espnet2.gan_codec.bscodec.model.discriminators import FeatureMaps, build_discriminator
 from espnet2.gan_codec.bscodec.model.generator import BSCodecGenerator, GeneratorOutput
 from espnet2.gan_codec.bscodec.model.losses import (

@@ -9,10 +9,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import reprlib
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from espnet2.gan_codec.bscodec.model.checks import (
+    ConfigError,  # noqa: F401  (users have it from here)
+    boolean,
+    check_keys,
+    choice,
+    is_number,
+    mapping,
+    number,
+    positive_int,
+    require,
+)
 
 FILTERBANKS = ("stft", "mdct")
 NETWORKS = ("seanet", "spectral")
@@ -34,62 +44,6 @@ _LAYERS = (
     "quantize_n_q",
 )
 DISCRIMINATORS = ("msmpmb_discriminator_params", "msstft_discriminator_params")
-
-
-MAX_NAMED = 8  # of unknown keys
-_REPR = reprlib.Repr()  # of values in messages: shortened
-_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = 16
-_REPR.maxstring = _REPR.maxother = 80
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be built: one line, naming the key and what was expected."""
-
-
-def require(condition: bool, key: str, expected: str, value: Any) -> None:
-    """Raise :class:`ConfigError`, unless ``condition`` holds, that names ``codec_conf.<key>``."""
-    if not condition:
-        raise ConfigError(f"codec_conf.{key}: expected {expected}, got {_REPR.repr(value)}")
-
-
-def positive_int(key: str, value: Any) -> None:
-    """Raise :class:`ConfigError` unless ``value`` is an integer above 0."""
-    ok = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    require(ok, key, "a positive integer", value)
-
-
-def is_number(value: Any) -> bool:
-    """Whether ``value`` is a finite number, and no integer beyond all floats."""
-    is_real = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_real and abs(value) <= sys.float_info.max
-
-
-def _number(key: str, value: Any) -> None:
-    require(is_number(value) and value >= 0, key, "a number >= 0", value)
-
-
-def _boolean(key: str, value: Any) -> None:
-    require(isinstance(value, bool), key, "true or false", value)
-
-
-def _choice(key: str, value: Any, choices: Sequence[str | None]) -> None:
-    require(value in choices, key, "one of " + ", ".join(c or "null" for c in choices), value)
-
-
-def _mapping(key: str, value: Any) -> None:
-    require(isinstance(value, Mapping), key, "a mapping of keyword arguments", value)
-
-
-def check_keys(key: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
-    """Raise :class:`ConfigError` if ``given`` holds a key that is not in ``known``."""
-    unknown = sorted(_REPR.repr(name) for name in set(given) - set(known))
-    if unknown:
-        where = f"codec_conf.{key}" if key else "codec_conf"
-        more = f" and {len(unknown) - MAX_NAMED} more" if len(unknown) > MAX_NAMED else ""
-        raise ConfigError(
-            f"{where}: unknown key {', '.join(unknown[:MAX_NAMED])}{more}; "
-            f"known keys are {', '.join(sorted(known))}"
-        )
 
 
 def check_sampling_rate(value: Any) -> None:
@@ -121,7 +75,7 @@ def check_bands(bands: Any, sampling_rate: int) -> tuple[tuple[float, float], ..
         pair = isinstance(band, Sequence) and not isinstance(band, str) and len(band) == 2
         require(pair, f"{key}[{i}]", "[low, high] in Hz", band)
         for edge in band:
-            _number(f"{key}[{i}]", edge)
+            number(f"{key}[{i}]", edge)
         low, high = band
         require(low < high, f"{key}[{i}]", "low < high (in Hz)", band)
         if low != previous:
@@ -138,14 +92,44 @@ def check_bands(bands: Any, sampling_rate: int) -> tuple[tuple[float, float], ..
 class GeneratorConfig:
     """``codec_conf.generator_params``: the published names, then the names of our own backends.
 
-    Attributes that the published configs do not have:
+    Attributes:
+        hidden_dim: numbers in a latent, which a band's encoder gives for each frame.
+        bands: ``[low, high]`` in Hz, lowest first, from 0 to half the rate without a gap.
         filterbank: ``stft`` (published) or ``mdct`` (exact, critically sampled).
         drop_nyquist: leave the Nyquist bin out of every band, as the published split does
             (``stft`` only).  ``False`` gives it to the last band.
         mdct_hop: samples between MDCT frames (``mdct`` only).
         network: ``seanet`` (published, on waveforms) or ``spectral`` (ConvNeXt on MDCT bins).
-        spectral_*: width, blocks a side of the stride, depthwise kernel, expansion and stride
-            of the ``spectral`` networks; largest number of neighbouring bins that share a gain.
+        encdec_channels: of the audio (this and the next: ESPnet's SEANet, ``seanet`` only).
+        encdec_n_filters: channels of the first convolution, doubled at every stride.
+        encdec_n_residual_layers: residual blocks before each stride.
+        encdec_ratios: strides, as the decoder has them; their product is the frame shift.
+        encdec_activation: torch's name of it, or ``Snake``.
+        encdec_activation_params: keyword arguments of the activation.
+        encdec_norm: of the convolutions.
+        encdec_norm_params: keyword arguments of the norm.
+        encdec_kernel_size: of the first convolution.
+        encdec_residual_kernel_size: in the residual blocks.
+        encdec_last_kernel_size: of the last convolution.
+        encdec_dilation_base: dilation of each residual block over that of the one before.
+        encdec_causal: no look into the future: a shorter delay in streams.
+        encdec_pad_mode: of what is before the signal's start and after its end.
+        encdec_true_skip: identity and not a convolution beside the residual blocks.
+        encdec_compress: channels outside a residual block over those within.
+        encdec_lstm: LSTM layers at the frame rate.
+        decoder_trim_right_ratio: share of a transposed convolution's padding that is cut at the
+            end (causal only).
+        decoder_final_activation: after the last convolution.
+        decoder_final_activation_params: keyword arguments of it.
+        spectral_channels: width (this and the next: ``spectral`` only).
+        spectral_blocks: ConvNeXt blocks on each side of the stride.
+        spectral_kernel_size: of the depthwise convolutions, in MDCT frames.
+        spectral_expansion: channels within a block over those outside.
+        spectral_stride: MDCT frames a frame of codes.
+        spectral_gain_bins: at most that many neighbouring bins share a gain.
+        quantize_choice: ``band_simvq`` or ``band_vq`` (published), or ``rvq``.
+        quantize_codebook_size: codes of every codebook, or a list of one for each.
+        quantize_codebook_dim: numbers in a code of SimVQ's frozen codebook, and of VQ's.
         quantize_refit_interval: training steps between trials of setting SimVQ's linear map
             from the latents' principal axes; 0, as published, leaves it to the gradient.
         quantize_reseed_interval: training steps between moves of SimVQ's unused codes to
@@ -203,7 +187,7 @@ class GeneratorConfig:
     @classmethod
     def from_dict(cls, params: Mapping[str, Any], sampling_rate: int) -> GeneratorConfig:
         """Build and check from the YAML mapping; raises :class:`ConfigError`."""
-        _mapping("generator_params", params)
+        mapping("generator_params", params)
         known = [f.name for f in dataclasses.fields(cls)]
         check_keys("generator_params", params, known)
         values = dict(params)
@@ -232,10 +216,10 @@ class GeneratorConfig:
                 limit = MAX_LAYERS if field.name in _LAYERS else MAX_SIZE
                 require(value <= limit, key, f"at most {limit}", value)
             elif field.type == "bool":
-                _boolean(key, value)
-        _choice(prefix + "filterbank", self.filterbank, FILTERBANKS)
-        _choice(prefix + "network", self.network, NETWORKS)
-        _choice(prefix + "quantize_choice", self.quantize_choice, QUANTIZERS)
+                boolean(key, value)
+        choice(prefix + "filterbank", self.filterbank, FILTERBANKS)
+        choice(prefix + "network", self.network, NETWORKS)
+        choice(prefix + "quantize_choice", self.quantize_choice, QUANTIZERS)
         backend = (self.filterbank, self.network)
         fits = backend in (("stft", "seanet"), ("mdct", "spectral"))
         expected = "seanet with filterbank stft, or spectral with filterbank mdct"
@@ -244,9 +228,9 @@ class GeneratorConfig:
         self._check_seanet(prefix)
         blocks = self.num_blocks
         require(blocks <= MAX_BLOCKS, prefix + "bands", f"at most {MAX_BLOCKS} blocks", blocks)
-        _number(prefix + "quantize_dead_code_threshold", self.quantize_dead_code_threshold)
+        number(prefix + "quantize_dead_code_threshold", self.quantize_dead_code_threshold)
         rate = self.quantize_follow_rate
-        _number(prefix + "quantize_follow_rate", rate)
+        number(prefix + "quantize_follow_rate", rate)
         require(rate < 1, prefix + "quantize_follow_rate", "a number below 1", rate)
         self._check_codebooks(prefix)
         if self.filterbank == "mdct":
@@ -267,11 +251,11 @@ class GeneratorConfig:
         for ratio in ratios:
             positive_int(key, ratio)
         require(math.prod(ratios) <= MAX_SIZE, key, f"a product up to {MAX_SIZE}", list(ratios))
-        _choice(prefix + "encdec_norm", self.encdec_norm, NORMS)
-        _choice(prefix + "encdec_activation", self.encdec_activation, ACTIVATIONS)
-        _choice(prefix + "encdec_pad_mode", self.encdec_pad_mode, PAD_MODES)
+        choice(prefix + "encdec_norm", self.encdec_norm, NORMS)
+        choice(prefix + "encdec_activation", self.encdec_activation, ACTIVATIONS)
+        choice(prefix + "encdec_pad_mode", self.encdec_pad_mode, PAD_MODES)
         final = self.decoder_final_activation
-        _choice(prefix + "decoder_final_activation", final, FINAL_ACTIVATIONS)
+        choice(prefix + "decoder_final_activation", final, FINAL_ACTIVATIONS)
         filters, compress = self.encdec_n_filters, self.encdec_compress
         fits = compress <= filters
         require(fits, prefix + "encdec_compress", f"at most encdec_n_filters, {filters}", compress)
@@ -321,7 +305,7 @@ class GeneratorConfig:
 
 def check_discriminator_params(params: Mapping[str, Any]) -> None:
     """Check which discriminator is chosen. Raises ConfigError in one line."""
-    _mapping("discriminator_params", params)
+    mapping("discriminator_params", params)
     given = [k for k in DISCRIMINATORS if k in params]
     expected = "exactly one of " + ", ".join(DISCRIMINATORS)
     require(len(given) <= 1, "discriminator_params", expected, given)
@@ -335,14 +319,14 @@ def check_codec_conf(conf: Mapping[str, Any]) -> None:
         ConfigError: one line naming the key.
     """
     check_sampling_rate(conf["sampling_rate"])
-    _choice("inference_precision", conf["inference_precision"], PRECISIONS)
+    choice("inference_precision", conf["inference_precision"], PRECISIONS)
     for key, value in conf.items():
         if key.startswith("lambda_"):
-            _number(key, value)
+            number(key, value)
         elif key.startswith("use_") or key == "cache_generator_outputs":
-            _boolean(key, value)
+            boolean(key, value)
         elif key.endswith("_params"):
-            _mapping(key, value)
+            mapping(key, value)
     check_discriminator_params(conf["discriminator_params"])
     if conf["use_dual_decoder"]:
         has_loss = conf["use_mel_loss"] or conf["use_spectral_loss"]

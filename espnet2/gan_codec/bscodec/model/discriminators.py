@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from espnet2.gan_codec.bscodec.model.config import check_keys
+from espnet2.gan_codec.bscodec.model.checks import check_keys
 from espnet2.gan_codec.dac.dac import DACDiscriminator
 from espnet2.gan_codec.shared.discriminator.msmpmb_discriminator import (
     MultiScaleMultiPeriodMultiBandDiscriminator,

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchaudio.functional import melscale_fbanks
 
-from espnet2.gan_codec.bscodec.model.config import ConfigError
+from espnet2.gan_codec.bscodec.model.checks import ConfigError
 from espnet2.gan_codec.bscodec.model.spectrogram import power_spectrogram
 from espnet2.gan_codec.shared.loss.freq_loss import MultiScaleMelSpectrogramLoss
 from espnet2.gan_tts.hifigan.loss import (

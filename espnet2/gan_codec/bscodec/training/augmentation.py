@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from espnet2.gan_codec.bscodec.model.config import check_keys, is_number, positive_int, require
+from espnet2.gan_codec.bscodec.model.checks import check_keys, is_number, positive_int, require
 from espnet2.gan_codec.bscodec.training.step_cache import is_same_batch
 
 TAPS = 32  # of the interpolation

@@ -14,7 +14,8 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from espnet2.gan_codec.bscodec.model.bscodec import BandSplitCodec, Losses
-from espnet2.gan_codec.bscodec.model.config import GeneratorConfig, require
+from espnet2.gan_codec.bscodec.model.checks import require
+from espnet2.gan_codec.bscodec.model.config import GeneratorConfig
 from espnet2.gan_codec.bscodec.training.augmentation import Augmentation
 
 WARM_UPS = 3  # before the capture, for what libraries choose and allocate at first
