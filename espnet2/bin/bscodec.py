@@ -6,12 +6,14 @@ import io
 import os
 import signal
 import sys
+import textwrap
 import threading
 import warnings
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
+from espnet2.gan_codec.bscodec.cli.examples import as_text
 from espnet2.gan_codec.bscodec.cli.jobs import naming_stdout, one_line, print_line
 from espnet2.gan_codec.bscodec.cli.usage import UsageError
 from espnet2.gan_codec.bscodec.format.escapes import escaped
@@ -20,6 +22,14 @@ COMMANDS = (
     *("encode", "decode", "tokenize", "info", "models", "download", "upload"),
     *("export", "demo", "score", "probe", "versions", "doctor"),
 )
+DESCRIPTION = "BSCodec: a band-split neural audio codec for speech, sound and music."
+EPILOG = """
+examples:
+  bscodec encode speech.flac         # speech.bsc beside it
+  bscodec decode speech.bsc          # speech.wav, exactly as long
+  bscodec tokenize recordings -o tokens
+  bscodec encode --help              # options and examples of a command
+"""
 _PACKAGE = "espnet2.gan_codec.bscodec.cli"
 
 
@@ -28,6 +38,19 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"bscodec: error: {escaped(message)} (see '{self.prog} --help')\n")
+
+
+class _Help(argparse.HelpFormatter):
+    """Help whose texts have paragraphs; one that ends a line with a colon is left as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        def filled(paragraph: str) -> str:
+            if paragraph.partition("\n")[0].endswith(":"):
+                return textwrap.indent(paragraph, indent)
+            words = " ".join(paragraph.split())
+            return textwrap.fill(words, width, initial_indent=indent, subsequent_indent=indent)
+
+        return "\n\n".join(map(filled, text.strip().split("\n\n")))
 
 
 class _Version(argparse.Action):
@@ -50,7 +73,7 @@ def _version_of(package: str) -> str:
 
 def get_parser() -> argparse.ArgumentParser:
     """Return the parser of all subcommands."""
-    parser = _Parser(prog="bscodec", description="BSCodec: a band-split neural audio codec.")
+    parser = _Parser(prog="bscodec", description=DESCRIPTION, epilog=EPILOG, formatter_class=_Help)
     parser.add_argument(
         "--version", action=_Version, nargs=0, help="show the versions of this, ESPnet and torch"
     )
@@ -61,7 +84,8 @@ def get_parser() -> argparse.ArgumentParser:
             name,
             help=command.HELP,
             description=getattr(command, "DESCRIPTION", command.HELP),
-            epilog=getattr(command, "EPILOG", None),
+            epilog="\n\n".join([getattr(command, "EPILOG", "").strip(), as_text(name)]).strip(),
+            formatter_class=_Help,
         )
         command.add_arguments(subparser)
         subparser.set_defaults(run=command.run)

@@ -48,20 +48,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the .wav or .flac file to write, -, or a folder, for .wav files (default: beside a "
         "single input)",
     )
-    parser.add_argument(
+    audio = parser.add_argument_group("audio")
+    audio.add_argument(
         "--rate",
         type=_rate,
         metavar="HZ",
         help="resample to this rate, or with 'original' to the one before encoding, where the "
         "file keeps it ('encode --no-keep-rate' leaves it out) (default: the model's)",
     )
-    parser.add_argument(
+    audio.add_argument(
         "--float",
         action="store_true",
         dest="float32",
         help="write 32-bit floats, which keep samples beyond full scale, not 16-bit integers",
     )
-    parser.add_argument(
+    audio.add_argument(
         "--salvage",
         action="store_true",
         help="decode what there is of cut and damaged files, with silence in the place of the "

@@ -45,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_common_arguments(
         parser, "the .bsc file to write, -, or a folder (default: beside a single input)"
     )
-    parser.add_argument(
+    audio = parser.add_argument_group("audio")
+    audio.add_argument(
         *("--channels", "--channel"),
         type=parse_channels,
         default="mean",
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="mean of all channels, the number of one, from 1, or keep: code each of them "
         "(default: mean)",
     )
-    parser.add_argument(
+    audio.add_argument(
         *("--no-keep-rate", "--no_keep_rate"),
         dest="keep_rate",
         action="store_false",
@@ -61,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "gives again: a single channel is then in version 1 of the format, which older "
         "programs read",
     )
-    parser.add_argument(
+    audio.add_argument(
         "--salvage",
         action="store_true",
         help="code what there is of cut and damaged files, and say what is missing",
@@ -74,14 +75,15 @@ def add_common_arguments(
     parser: argparse.ArgumentParser, output: str, required: bool = False
 ) -> None:
     """Add what ``encode`` and ``decode`` share; ``required``: there has to be an output."""
-    parser.add_argument("-o", "--output", required=required, metavar="OUT", help=output)
+    group = parser.add_argument_group("output")
+    group.add_argument("-o", "--output", required=required, metavar="OUT", help=output)
+    group.add_argument("--force", action="store_true", help="overwrite what is there already")
     add_model_arguments(parser)
-    which = parser.add_mutually_exclusive_group()
+    which = parser.add_argument_group("bands").add_mutually_exclusive_group()
     which.add_argument("--bands", type=int, metavar="N", help="only the N lowest bands")
     which.add_argument(
         "--max-hz", type=float, metavar="HZ", help="only the bands that end at or below HZ"
     )
-    parser.add_argument("--force", action="store_true", help="overwrite what is there already")
 
 
 def run(args: argparse.Namespace) -> int:

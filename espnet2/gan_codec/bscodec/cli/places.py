@@ -2,13 +2,15 @@
 
 import argparse
 import re
+from typing import Any
 
 from espnet2.gan_codec.bscodec.cli.jobs import print_note
 
 
-def add_place_arguments(parser: argparse.ArgumentParser, processes: str) -> None:
-    """Add the options; ``processes`` says what N is."""
-    which = parser.add_mutually_exclusive_group()
+def add_place_arguments(parser: argparse.ArgumentParser, processes: str) -> Any:
+    """Add the options, ``processes`` says what N is; return their group."""
+    group = parser.add_argument_group("processes")
+    which = group.add_mutually_exclusive_group()
     which.add_argument("-j", "--nj", type=positive, metavar="N", help=processes)
     which.add_argument(
         "--cluster",
@@ -16,6 +18,7 @@ def add_place_arguments(parser: argparse.ArgumentParser, processes: str) -> None
         help="workers of Dask instead of processes here: the scheduler's address, as in "
         "tcp://host:8786, or a .yaml file (docs/cluster.md)",
     )
+    return group
 
 
 def positive(text: str) -> int:

@@ -23,7 +23,8 @@ MAX_NAMED = 3  # failed pairs, on the terminal
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    what = parser.add_mutually_exclusive_group(required=True)
+    scored = parser.add_argument_group("what is scored")
+    what = scored.add_mutually_exclusive_group(required=True)
     what.add_argument("--ref", type=Path, metavar="REF", help="originals: a wav.scp or a folder")
     what.add_argument(
         "--merge",
@@ -32,14 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take results of earlier runs together, as of several test sets or models; NAME: of "
         "the system in DIR",
     )
-    parser.add_argument(
+    scored.add_argument(
         "--hyp",
         action="append",
         default=[],
         metavar="[NAME=]HYP",
         help="decoded audio of a system: a wav.scp or a folder; may be repeated with names",
     )
-    parser.add_argument(
+    scored.add_argument(
         "--peer",
         action="append",
         default=[],
@@ -48,40 +49,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "encodec:6, dac:6 (encodec:6@PATH and dac:6@FILE take weights from there), or "
         "bscodec:MODEL; may be repeated",
     )
-    parser.add_argument(
+    metrics = parser.add_argument_group("metrics")
+    metrics.add_argument(
         "--domain",
         default="auto",
         choices=("speech", "sound", "music", "auto"),
         help="which metrics there are; auto: what the names of utterances or of REF say",
     )
-    parser.add_argument("--outdir", required=True, type=Path, metavar="DIR")
     add_place_arguments(
         parser,
         "processes, and utterances that a peer codes at a time (default: one per CPU where "
         "there are pairs enough, and one utterance, since its speed is measured)",
     )
-    parser.add_argument(
+    metrics.add_argument(
         "--metrics", metavar="A,B", help="these, for every pair; default: those of the domain"
     )
-    parser.add_argument(
+    scored.add_argument(
         "--codes",
         action="append",
         default=[],
         metavar="[NAME=]CODES",
         help="codec.scp, or folder of .bsc files, of a system: bitrate, and use of its codebooks",
     )
-    parser.add_argument(
+    scored.add_argument(
         *("--codebook-sizes", "--codebook_sizes"),
         metavar="K,K",
         help="codes of each codebook, or of all; default: as config.yaml above codec.scp says",
     )
-    parser.add_argument(
+    metrics.add_argument(
         "--backend",
         default="own",
         choices=("own", "versa"),
         help="versa: VERSA computes the metrics that it has, if it is installed (default: own)",
     )
-    parser.add_argument(
+    metrics.add_argument(
         *("--score-configs", "--score_configs"),
         type=Path,
         default=Path("conf"),
@@ -89,14 +90,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of VERSA: score_speech.yaml, score_sound.yaml, score_music.yaml (default: conf, as "
         "in the recipe)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
-    parser.add_argument("--utmos", metavar="REPO", help="torch.hub repository or local copy of it")
-    parser.add_argument(
+    metrics.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    metrics.add_argument(
+        "--utmos", metavar="REPO", help="torch.hub repository or local copy of it"
+    )
+    metrics.add_argument(
         *("--speaker-model", "--speaker_model"),
         metavar="MODEL",
         help="of SPK_SIM: a Hugging Face name, or a folder with config.yaml and a .pth file",
     )
-    parser.add_argument(
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--outdir",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="of tables and report; made if needed",
+    )
+    output.add_argument(
         *("--no-report", "--no_report"), action="store_true", help="do not make report.html"
     )
 

@@ -38,14 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_common_arguments(parser, "the folder of tokens", required=True)
     parser.set_defaults(model="bscodec-mini")
-    parser.add_argument(
+    audio = parser.add_argument_group("audio")
+    audio.add_argument(
         *("--channels", "--channel"),
         type=_one_channel,
         default="mean",
         metavar="WHICH",
         help="mean of all channels, or the number of one, from 1 (default: mean)",
     )
-    parser.add_argument(
+    tokens = parser.add_argument_group("tokens")
+    tokens.add_argument(
         "--format",
         default="ark",
         choices=("ark", "npz", "speechlm", "parquet"),
@@ -53,20 +55,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "flat int32 vectors as ESPnet's speech LM reads them; parquet: a row an utterance, as "
         "Hugging Face datasets, Polars and Spark read it (default: ark)",
     )
-    parser.add_argument(
+    tokens.add_argument(
         *("--shard-size", "--shard_size"),
         type=positive,
         metavar="N",
         help="utterances per shard (default: as is there already, else 10 to 1000 by the list)",
     )
-    add_place_arguments(parser, "processes (default: one per GPU, or per CPU)")
-    parser.add_argument(
+    place = add_place_arguments(parser, "processes (default: one per GPU, or per CPU)")
+    place.add_argument(
         *("--batch-seconds", "--batch_seconds"),
         type=float,
         metavar="S",
         help="audio coded at once; 0: one utterance at a time (default: 120 on a GPU, 0 on a CPU)",
     )
-    which = parser.add_mutually_exclusive_group()
+    part = parser.add_argument_group("part of the work")
+    which = part.add_mutually_exclusive_group()
     which.add_argument(
         "--shard",
         type=_shard_of,
@@ -76,17 +79,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--merge", action="store_true", help="only check all shards and write the index"
     )
-    parser.add_argument(
+    part.add_argument(
         *("--retry-skipped", "--retry_skipped"),
         action="store_true",
         help="make shards with skipped utterances again",
     )
-    parser.add_argument(
+    audio.add_argument(
         "--salvage",
         action="store_true",
         help="code what there is of cut and damaged files, and say what is missing",
     )
-    parser.add_argument(
+    audio.add_argument(
         *("--allow-commands", "--allow_commands"),
         action="store_true",
         help="run what ends in '|' in a list as a shell command, whose output is the audio",

@@ -10,7 +10,8 @@ class UsageError(ValueError):
 
 def add_model_arguments(parser: argparse.ArgumentParser, default: str | None = None) -> None:
     """Add ``--model``, ``--device`` and ``--precision``."""
-    model: Any = parser.add_argument(
+    group = parser.add_argument_group("model")
+    model: Any = group.add_argument(
         "--model",
         default=default,
         metavar="MODEL",
@@ -18,8 +19,13 @@ def add_model_arguments(parser: argparse.ArgumentParser, default: str | None = N
         "config.yaml, or a Hugging Face name",
     )
     model.completer = complete_model
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument(
+    group.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto: a GPU if there is one (default: auto)",
+    )
+    group.add_argument(
         "--precision",
         choices=("float32", "bf16"),
         help="bf16: large products in bfloat16, faster where the processor or GPU has units for "
