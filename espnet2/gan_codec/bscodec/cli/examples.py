@@ -3,7 +3,7 @@
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "encode": (
         ("speech.bsc beside it", "bscodec encode speech.flac"),
-        ("all audio below a folder, by four processes", "bscodec encode recordings -o coded -j 4"),
+        ("all audio below a folder; run again, it goes on", "bscodec encode recordings -o coded"),
         (
             "only the lowest bands: fewer bits",
             "bscodec encode speech.flac -o low.bsc --max-hz 2400",

@@ -31,20 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a tag, folder, checkpoint or hub name")
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="made if needed")
     parser.add_argument("--form", choices=FORMS, default=ESPNET, help="default: espnet")
-    parser.add_argument("--archive", action="store_true", help="espnet: write TAG.zip as well")
-    parser.add_argument(
+    of_form = parser.add_argument_group("what goes with a form")
+    of_form.add_argument("--archive", action="store_true", help="espnet: write TAG.zip as well")
+    of_form.add_argument(
         "--half", action="store_true", help="safetensors, onnx: round weights to 16 bits"
     )
-    parser.add_argument(
+    of_form.add_argument(
         "--small-codebooks",
         action="store_true",
         help="safetensors: round SimVQ's frozen codebooks to 8 bits",
     )
-    parser.add_argument("--int8", action="store_true", help="onnx: round matrices to 8 bits")
-    parser.add_argument(
+    of_form.add_argument("--int8", action="store_true", help="onnx: round matrices to 8 bits")
+    of_form.add_argument(
         "--steps", action="store_true", help="onnx: write files for live audio as well"
     )
-    parser.add_argument(
+    of_form.add_argument(
         "--measure",
         action="store_true",
         help="safetensors, onnx: code the demo's clips by both and print what is lost",

@@ -18,17 +18,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", metavar="MODEL", help="a tag, folder, checkpoint or hub name, or a packed .zip"
     )
-    parser.add_argument("repository", metavar="OWNER/NAME")
+    parser.add_argument("repository", metavar="OWNER/NAME", help="made if needed")
     parser.add_argument(
         "--pull-request", action="store_true", help="propose it to a repository that is there"
     )
     parser.add_argument("--private", action="store_true", help="make a new repository private")
-    parser.add_argument("--new-card", action="store_true", help="replace a card that is there")
-    parser.add_argument("--license", metavar="ID", help="for the card, such as cc-by-4.0")
-    parser.add_argument(
+    card = parser.add_argument_group("card")
+    card.add_argument("--new-card", action="store_true", help="replace a card that is there")
+    card.add_argument("--license", metavar="ID", help="for the card, such as cc-by-4.0")
+    card.add_argument(
         "--dataset", metavar="ID", action="append", default=[], help="for the card; repeatable"
     )
-    parser.add_argument("--scores", metavar="FILE", help="a summary.json, for the card")
+    card.add_argument("--scores", metavar="FILE", help="a summary.json, for the card")
 
 
 def run(args: argparse.Namespace) -> int:
