@@ -21,8 +21,8 @@ NAMES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "[the configuration](../reference/configuration.md) lists them with their values.",
         (
             f"{BSCODEC}.model.bscodec.BandSplitCodec",
-            f"{BSCODEC}.model.config.GeneratorConfig",
-            f"{BSCODEC}.model.config.ConfigError",
+            f"{BSCODEC}.model.losses.MultiResolutionSpectralLoss",
+            f"{BSCODEC}.model.checks.ConfigError",
         ),
     ),
     "streams": (

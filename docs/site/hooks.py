@@ -32,6 +32,8 @@ GENERATED = {
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not in docs/."""
+    # sys.path would have it find ESPnet's espnet2, a regular package, and not ours beside it
+    config.plugins["mkdocstrings"].get_handler("python")._paths = [str(ROOT)]  # type: ignore
     for uri, path in ELSEWHERE.items():
         files.append(File.generated(config, uri, abs_src_path=str(ROOT / path)))
     for uri, make in GENERATED.items():
