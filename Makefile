@@ -6,7 +6,7 @@ VENV_DIR ?= .venv
 VENV := $(VENV_DIR)/bin
 INSTALLED := $(VENV_DIR)/.installed
 
-.PHONY: install demo bench test test-long coverage matrix lint fuzz audit clean
+.PHONY: install demo bench test test-long coverage matrix lint docs figures fuzz audit clean
 
 install: $(INSTALLED)
 
@@ -36,6 +36,13 @@ lint: $(INSTALLED)
 	$(VENV)/mypy
 	$(VENV)/bandit -q -c pyproject.toml -r setup.py espnet2 egs2 benchmarks fuzz
 	$(VENV)/shellcheck $$(git ls-files --cached --others --exclude-standard -- '*.sh' .ci)
+
+# The site, in build/site; its search wants a server: python -m http.server --directory build/site
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/python -W ignore -m mkdocs build --strict
+
+figures: $(INSTALLED)
+	$(VENV)/python -W ignore docs/figures/make.py
 
 # What reads files from outside, under atheris; what it finds is kept in fuzz/found/.
 MINUTES ?= 10

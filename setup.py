@@ -61,6 +61,8 @@ SCORE = [
     SPEAKER,
 ]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
+# the site; mkdocs 2 has no hooks, and material says itself that it wants 1
+DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.28"]
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
@@ -78,6 +80,7 @@ TEST = [
     *DASK,
     *PARQUET,
     *ONNX,
+    *DOCS,
 ]
 
 # Its wheels are for Linux on x86-64; 2.3 has the one for Python 3.10, 3.x those for 3.11 to 3.13.
@@ -182,6 +185,7 @@ setup(
         "parquet": PARQUET,
         "onnx": ONNX,
         "test": TEST,
+        "docs": DOCS,
         "fuzz": FUZZ,
         "audit": AUDIT,
     },

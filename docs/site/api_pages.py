@@ -17,8 +17,8 @@ NAMES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "bscodec": (
         "BSCodec, the model",
-        "`from espnet2.gan_codec.bscodec import BSCodec`. Its arguments are the keys of `codec_conf`; "
-        "[the configuration](../reference/configuration.md) lists them with their values.",
+        "`from espnet2.gan_codec.bscodec import BSCodec`. Its arguments are the keys of "
+        "`codec_conf`: [the configuration](../reference/configuration.md) has their values.",
         (
             f"{BSCODEC}.model.bscodec.BandSplitCodec",
             f"{BSCODEC}.model.losses.MultiResolutionSpectralLoss",
@@ -48,7 +48,7 @@ NAMES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "files": (
         "Files",
-        "`.bsc` files ([the format](../bitstream.md)) and [audio files](../audio_files.md) by blocks.",
+        "`.bsc` files ([the format](../bitstream.md)) and [audio](../audio_files.md) by blocks.",
         (
             f"{BSCODEC}.format.bitstream.EncodedAudio",
             f"{BSCODEC}.format.header.BscHeader",

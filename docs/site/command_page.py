@@ -8,9 +8,9 @@ from espnet2.gan_codec.bscodec.cli.examples import EXAMPLES
 
 HEAD = """# Commands
 
-What `bscodec COMMAND --help` prints. Exit status 0: done; 1: something failed, each file or key that did
-is named in one line on standard error; 2: a command line that makes no sense; 3: a damaged file was salvaged;
-128 and more: a signal ([all of them](../reliability.md)).
+What `bscodec COMMAND --help` prints. The exit status is 0 if all is done, 1 if something failed,
+2 for a command line that makes no sense, 3 where a damaged file was salvaged, and 128 and more for
+signals ([which](../reliability.md)). What failed is named in one line each on standard error.
 """
 
 

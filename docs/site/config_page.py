@@ -28,10 +28,10 @@ Rows = Iterable[tuple[str, Any, Any]]  # key, type, default
 
 HEAD = """# Configuration
 
-A training's YAML file has ESPnet's keys (`python -m espnet2.bin.gan_codec_train --help`) and, for `codec: bscodec`,
-`codec_conf` with the keys below; `conf/train_*.yaml` of the repository are complete ones. From the command line:
-`--codec_conf generator_params.mdct_hop=200`. An unknown key, or a value that is not allowed, is refused in one line
-that names it.
+A training's YAML file has ESPnet's keys (`python -m espnet2.bin.gan_codec_train --help`) and,
+for `codec: bscodec`, `codec_conf` with the keys below; `conf/train_*.yaml` of the repository are
+complete ones. On the command line: `--codec_conf generator_params.mdct_hop=200`. An unknown key,
+or a value that is not allowed, is refused in one line that names it.
 """
 PUBLISHED = "Without the key, as the published configs have it: `{}`."
 
@@ -44,7 +44,9 @@ def markdown() -> str:
     parts = [
         HEAD,
         _section("codec_conf", "", _arguments(BandSplitCodec), BandSplitCodec, _of_codec_conf),
-        _section("generator_params", "The model itself.", generator, GeneratorConfig, _of_generator),
+        _section(
+            "generator_params", "The model itself.", generator, GeneratorConfig, _of_generator
+        ),
         _section(
             "augment_params", "Augmentation on the device.", augment, AugmentConfig, _of_augment
         ),

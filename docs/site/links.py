@@ -21,7 +21,12 @@ def links_of(markdown: str) -> Iterator[re.Match]:
 
 
 def rewritten(
-    markdown: str, root: Path, home: str, uri: str, elsewhere: Mapping[str, str], repo_url: str | None
+    markdown: str,
+    root: Path,
+    home: str,
+    uri: str,
+    elsewhere: Mapping[str, str],
+    repo_url: str | None,
 ) -> str:
     """Return a page with links that hold on the site.
 
