@@ -61,8 +61,8 @@ SCORE = [
     SPEAKER,
 ]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
-# the site; mkdocs 2 has no hooks, and material says itself that it wants 1
-DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.28"]
+SITE = "python_version >= '3.11'"  # the versions that were tried want it
+DOCS = [f"mkdocs-material>=9.8; {SITE}", f"mkdocstrings[python]>=1; {SITE}"]
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",

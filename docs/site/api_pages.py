@@ -20,6 +20,7 @@ NAMES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "`from espnet2.gan_codec.bscodec import BSCodec`. Its arguments are the keys of "
         "`codec_conf`: [the configuration](../reference/configuration.md) has their values.",
         (
+            f"{BSCODEC}.bscodec.BSCodec",
             f"{BSCODEC}.model.bscodec.BandSplitCodec",
             f"{BSCODEC}.model.losses.MultiResolutionSpectralLoss",
             f"{BSCODEC}.model.checks.ConfigError",

@@ -1,0 +1,85 @@
+"""What the pages show runs as it stands there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from espnet2.gan_codec.bscodec.demo.clips import SHIPPED
+
+ROOT = Path(__file__).resolve().parents[2]
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+
+def blocks(page, kind):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{kind}\n(.*?)^```", text, flags=re.M | re.S)
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A folder with a mono and a stereo recording."""
+    clip = Path(SHIPPED) / "speech_tux_be.flac"
+    shutil.copy(clip, tmp_path / "speech.flac")
+    audio, rate = soundfile.read(clip)
+    soundfile.write(tmp_path / "stereo.wav", np.stack([audio, audio[::-1]], axis=1), rate)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def shell(script, **options):
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        capture_output=True, text=True, env={**os.environ, "PATH": PATH}, **options,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_quick_start(desk, capsys):
+    (desk / "espnet2").symlink_to(ROOT / "espnet2")
+    install, *others = blocks("quick_start.md", "sh")
+    assert "doctor" in install
+    printed = ""
+    for script in others:
+        lines = [line for line in script.splitlines() if not line.startswith("bscodec demo")]
+        printed += shell("\n".join(lines), cwd=desk)
+    (shown,) = blocks("quick_start.md", "text")
+    assert shown in printed
+    assert soundfile.info("low.wav").frames == soundfile.info("speech.wav").frames
+    (code,) = blocks("quick_start.md", "python")
+    capsys.readouterr()
+    exec(code, {})
+    shapes = re.findall(r"print\(.*# (\(.*?\))", code)
+    assert capsys.readouterr().out.splitlines() == shapes
+
+
+def test_python(desk):
+    names = {}
+    for code in blocks("python.md", "python"):
+        exec(code, names)
+    assert names["lowest"].shape == names["decoded"].shape
+    assert len(names["original"]) == len(names["audio"])
+    assert len(names["low"].codes) == 4
+    assert len(names["latents"]) == 5
+    assert Path("speech.wav").exists()
+
+
+def test_questions(desk):
+    (desk / "recordings").mkdir()
+    shutil.copy("speech.flac", "recordings")
+    printed = shell("".join(blocks("faq.md", "sh")), cwd=desk)
+    lengths = [soundfile.info(name).frames for name in ("stereo.wav", "same.wav")]
+    assert lengths[0] == lengths[1]
+    low, lower, whole = (
+        Path(name).stat().st_size for name in ("low.bsc", "lower.bsc", "speech.bsc")
+    )
+    assert lower < low < whole
+    assert "nominal" in printed and "on disk" in printed
+    assert Path("flat/meta.json").exists() and Path("tokens/meta.json").exists()
