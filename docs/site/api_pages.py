@@ -96,8 +96,16 @@ NAMES: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 
 
+# whose arguments are those of the class after it
+WITHOUT_SIGNATURE = (f"{BSCODEC}.bscodec.BSCodec",)
+
+
 def _markdown(title: str, where: str, names: tuple[str, ...]) -> str:
-    return "\n\n".join([f"# {title}", where, *(f"::: {name}" for name in names)]) + "\n"
+    parts = [f"# {title}", where]
+    for name in names:
+        hidden = "\n    options:\n      show_signature: false"
+        parts.append(f"::: {name}{hidden if name in WITHOUT_SIGNATURE else ''}")
+    return "\n\n".join(parts) + "\n"
 
 
 PAGES: dict[str, Callable[[], str]] = {

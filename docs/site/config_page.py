@@ -88,7 +88,14 @@ def _section(
     title: str, text: str, rows: Rows, documented: object, wrong: Callable | None = None
 ) -> str:
     meanings = _meanings(documented)
-    lines = [f"## {title}", "", text, "", "| key | expected | default | |", "|---|---|---|---|"]
+    lines = [
+        f"## {title}",
+        "",
+        text,
+        "",
+        "| key | expected | default | meaning |",
+        "|---|---|---|---|",
+    ]
     for key, kind, default in rows:
         expected = (_expected(wrong, key) if wrong else None) or _type(kind)
         lines.append(f"| `{key}` | {expected} | {_value(default)} | {_meaning(key, meanings)} |")

@@ -110,7 +110,12 @@ def export_experiment(name: str, folder: str | os.PathLike, archive: bool = Fals
     folder.mkdir(parents=True, exist_ok=True)
     config, checkpoint = folder / CONFIG, folder / f"{files.tag}.pth"
     fingerprint = export_checkpoint(name, checkpoint)
-    contents = GANCodecTask.get_default_config() | read_yaml(files.config)
+    words, sys.argv = sys.argv, sys.argv[:1]  # ESPnet would take options from our command line
+    try:
+        defaults = GANCodecTask.get_default_config()
+    finally:
+        sys.argv = words
+    contents = defaults | read_yaml(files.config)
     with atomic_write(config) as temporary:
         temporary.write_text(yaml.safe_dump(contents, sort_keys=False), encoding="utf-8")
     if archive:
