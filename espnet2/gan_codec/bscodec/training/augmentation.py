@@ -22,7 +22,7 @@ TAPS = 32  # of the interpolation
 PEAK = 0.99  # what a change of level may reach
 EDGE = 100.0  # Hz from a low-pass's pass band to its stop band
 PARTIALS = 4  # of a tone, at most
-ROUND = 50.0  # Hz
+ROUND = 150.0  # Hz: a multiple of half of 50, 60 and 75 frames/s
 
 Range = tuple[float, float]
 
@@ -38,8 +38,9 @@ class AugmentConfig:
         tone_chance: of synthetic tones in place of the recording.
         tone, tone_level: frequency in Hz, uniform in its logarithm, and level in dB.
         pure_chance: of a tone: that it has no partials but its lowest.
-        round_chance: of a tone: that it begins at a multiple of 50 Hz, as those of devices do.
-            Its phase may be the same in every frame then, which is rare for others.
+        round_chance: of a tone: that it begins at a multiple of 150 Hz, as many test tones do.
+            One that does not glide then has the same phase in every frame, or the opposite one in
+            every second, which is rare for others.
         mix_chance, mix_snr: dB that another item of the batch lies below.
         low_pass_chance, low_pass: edge in Hz, uniform in its logarithm.
         fade_chance, fade: dB that the level falls or rises by.
@@ -197,8 +198,9 @@ def draw_tones(draw: _Draw, config: AugmentConfig, fs: int) -> torch.Tensor:
     glide = glide * draw.bernoulli(0.5)  # octaves a second
     # the phase of start * 2^(glide * t), in cycles
     rate = glide * math.log(2)
-    rate = torch.where(rate.abs() < 1e-3, 1e-3, rate)
-    cycles = start * torch.expm1(rate * time) / rate
+    glides = rate.abs() > 1e-3
+    rate = torch.where(glides, rate, 1.0)
+    cycles = start * torch.where(glides, torch.expm1(rate * time) / rate, time)
     overtones = ~draw.bernoulli(config.pure_chance) if config.pure_chance else 1.0
     total = torch.zeros_like(cycles)
     for partial in range(1, PARTIALS + 1):
