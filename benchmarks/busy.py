@@ -29,7 +29,7 @@ from espnet2.gan_codec.scoring.markdown import markdown_table
 
 NOTES = """\
 idle, busy: seconds, the median of {repeats} runs: with nothing else, and with a process that
-counts on every CPU. Commands are whole processes, from their start on, on the demo's twelve clips."""
+counts on every CPU. Commands are whole processes, from their start on, on the demo's clips."""
 
 Job = Callable[[], object]
 
