@@ -169,6 +169,7 @@ def test_chunks_that_are_too_short_say_how_long_they_should_be():
         ({"length": 9, "gain": [3, 1]}, r"gain: expected \[low, high\], got \[3, 1\]"),
         ({"length": 9, "gain": 3}, r"gain: expected \[low, high\], got 3"),
         ({"length": 9, "speed": [0, 1]}, "speed: expected numbers above 0"),
+        ({"length": 9, "round_hz": 0}, "round_hz: expected a number above 0"),
     ],
 )
 def test_a_wrong_setting_is_named(params, message):
