@@ -23,6 +23,15 @@ ELSEWHERE = {
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
 }
+# files whose docstrings or tables are a page of the site
+SOURCES = {
+    "reference/commands.md": "espnet2/gan_codec/bscodec/cli",
+    "reference/configuration.md": "espnet2/gan_codec/bscodec/model/config.py",
+    "api/codec.md": "espnet2/gan_codec/bscodec/codec.py",
+    "api/bscodec.md": "espnet2/gan_codec/bscodec/model/bscodec.py",
+    "api/streams.md": "espnet2/gan_codec/bscodec/inference/streaming_codec.py",
+    "api/tokens.md": "espnet2/gan_codec/bscodec/tokens/reader.py",
+}
 GENERATED = {
     **api_pages.PAGES,
     "reference/commands.md": command_page.markdown,
@@ -47,4 +56,4 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if uri in GENERATED:
         return markdown
     home = ELSEWHERE.get(uri, f"docs/{uri}")
-    return links.rewritten(markdown, ROOT, home, uri, ELSEWHERE, config.repo_url)
+    return links.rewritten(markdown, ROOT, home, uri, ELSEWHERE | SOURCES, config.repo_url)

@@ -127,6 +127,19 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
+def test_pages_have_the_same_parts_as_where_they_are_read_as_files(site):
+    """Lists and tables, by the rules of GitHub and by those of the site."""
+    markdown_it = pytest.importorskip("markdown_it")
+    render = markdown_it.MarkdownIt("commonmark").enable("table").render
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        page = (site / path.name).with_suffix(".html").read_text(encoding="utf-8")
+        article = page.partition("<article")[2].partition("</article>")[0]
+        there = render(path.read_text(encoding="utf-8"))
+        for tag in ("li", "tr", "h2", "h3", "pre", "strong", "img"):
+            counts = [len(re.findall(rf"<{tag}[ >]", html)) for html in (article, there)]
+            assert counts[0] == counts[1], f"{path.name}: <{tag}>"
+
+
 def test_in_a_browser_nothing_fails_and_search_finds(site, browser):
     handler = functools.partial(Quiet, directory=str(site))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
