@@ -33,6 +33,10 @@ for `codec: bscodec`, `codec_conf` with the keys below; `conf/train_*.yaml` of t
 complete ones. On the command line: `--codec_conf generator_params.mdct_hop=200`. An unknown key,
 or a value that is not allowed, is refused in one line that names it.
 """
+SECTIONS = (
+    *("generator_params", "augment_params", "spectral_loss_params", "mel_loss_params"),
+    *("generator_adv_loss_params", "feat_match_loss_params", "discriminator_params"),
+)
 PUBLISHED = "Without the key, as the published configs have it: `{}`."
 
 
@@ -118,7 +122,8 @@ def _discriminators() -> str:
         "enough for a CPU, with lists `n_ffts`, `hop_lengths` and `win_lengths` and the keys of "
         "ESPnet's `DiscriminatorSTFT`:"
     )
-    rows = list(_arguments(DiscriminatorSTFT))
+    of_each = ("n_fft", "hop_length", "win_length")  # from the lists
+    rows = [row for row in _arguments(DiscriminatorSTFT) if row[0] not in of_each]
     return _section("discriminator_params", text, rows, DiscriminatorSTFT)
 
 
@@ -135,11 +140,12 @@ def _meanings(documented: object) -> dict[str, str]:
 
 
 def _meaning(key: str, meanings: Mapping[str, str]) -> str:
-    """A key's own text, or the one of several names or of a pattern."""
-    for names, text in meanings.items():
-        if any(fnmatch.fnmatch(key, name.strip()) for name in names.split(",")):
+    """A key's own text, or the one of a pattern."""
+    for pattern, text in meanings.items():
+        if fnmatch.fnmatch(key, pattern):
             text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", " ".join(text.split()))
-            return text.replace("``", "`").replace("|", "\\|")
+            text = text.replace("``", "`").replace("|", "\\|")
+            return f"{text} [Its keys](#{key})." if key in SECTIONS else text
     return ""
 
 
@@ -167,9 +173,11 @@ def _of_augment(key: str) -> None:
 
 
 def _type(kind: Any) -> str:
-    text = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
+    text = kind.__name__ if type(kind) is type else str(kind)
+    if text.startswith(("Mapping", "dict")):
+        return "a mapping"
     text = text.replace("typing.", "").replace("|", "\\|")
-    return {"bool": "true or false", "dict[str, Any]": "a mapping"}.get(text, f"`{text}`")
+    return {"bool": "true or false"}.get(text, f"`{text}`")
 
 
 def _value(default: Any) -> str:

@@ -99,10 +99,11 @@ def test_the_configuration_has_every_key_and_its_meaning(site):
     import dataclasses
 
     from espnet2.gan_codec.bscodec.model.config import GeneratorConfig
+    from espnet2.gan_codec.bscodec.training.augmentation import AugmentConfig
 
     page = (site / "reference/configuration.html").read_text(encoding="utf-8")
     rows = dict(re.findall(r"<td><code>(\w+)</code></td>.*?<td>([^\n]*)</td>\n</tr>", page, re.S))
-    for field in dataclasses.fields(GeneratorConfig):
+    for field in (*dataclasses.fields(GeneratorConfig), *dataclasses.fields(AugmentConfig)):
         assert rows[field.name], field.name
     assert "one of stft, mdct" in page and "one of seanet, spectral" in page
 

@@ -33,16 +33,22 @@ class AugmentConfig:
     Attributes:
         length: samples that are left of a chunk; a random place of it.  The chunk must be as
             much longer as the fastest speed needs.
-        speed_chance, speed: factor, uniform in its logarithm.
+        speed_chance: of another speed, and so another pitch.
+        speed: factor, uniform in its logarithm.
         tone_chance: of synthetic tones in place of the recording.
-        tone, tone_level: frequency in Hz, uniform in its logarithm, and level in dB.
+        tone: frequency in Hz, uniform in its logarithm.
+        tone_level: in dB.
         pure_chance: of a tone: that it has no partials but its lowest.
         round_chance: of a tone: that it begins at a multiple of ``round_hz``.  Where that is a
             multiple of half of the frame rate, one that does not glide has the same phase in
             every frame, or the opposite one in every second, which is rare for others.
-        mix_chance, mix_snr: dB that another item of the batch lies below.
-        low_pass_chance, low_pass: edge in Hz, uniform in its logarithm.
-        fade_chance, fade: dB that the level falls or rises by.
+        round_hz: of ``round_chance``, in Hz.
+        mix_chance: of another item of the batch, mixed in.
+        mix_snr: dB that it lies below.
+        low_pass_chance: of a steep low-pass.
+        low_pass: its edge in Hz, uniform in its logarithm.
+        fade_chance: of a fade.
+        fade: dB that the level falls or rises by.
         gain: dB, as far as nothing clips.
     """
 
