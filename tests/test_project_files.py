@@ -43,10 +43,11 @@ def test_named_files_exist():
         assert any((place / name).exists() for place in places), name
 
 
-def test_the_page_on_reliability_names_tests_that_are_there():
-    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("page", "least"), [("reliability", 20), ("fidelity", 12)])
+def test_pages_name_tests_that_are_there(page, least):
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     names = re.findall(r"`([a-z_/]+\.py)(?:::(\w+))?`", text)
-    assert len(names) > 20
+    assert len(names) > least
     for path, test in names:
         source = (ROOT / "tests" / path).read_text(encoding="utf-8")
         assert f"def {test}" in source, (path, test)
