@@ -61,6 +61,7 @@ SCORE = [
     SPEAKER,
 ]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
+SERVE = [*DEMO, "gradio>=6"]  # before, its page asked other hosts for scripts
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
@@ -78,6 +79,7 @@ TEST = [
     *DASK,
     *PARQUET,
     *ONNX,
+    *SERVE,
 ]
 
 # Its wheels are for Linux on x86-64; 2.3 has the one for Python 3.10, 3.x those for 3.11 to 3.13.
@@ -181,6 +183,7 @@ setup(
         "cluster": [*DASK, "bokeh>=3.1"],  # which draws the dashboard
         "parquet": PARQUET,
         "onnx": ONNX,
+        "serve": SERVE,
         "test": TEST,
         "fuzz": FUZZ,
         "audit": AUDIT,
