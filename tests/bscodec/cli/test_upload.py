@@ -113,8 +113,11 @@ def test_what_is_refused_is_one_line(bscodec, hub, packed, workplace, monkeypatc
     refused = bscodec(f"upload {packed} you/codec")
     assert_one_error(refused, "you/codec: the Hugging Face hub refuses (403)")
     refused = bscodec(f"upload {packed} me/codec --license of-my-own")
-    assert_one_error(refused, 'me/codec: Invalid metadata in README.md. - "license" must be one')
-    assert_one_error(bscodec(f"upload {packed} 'no name'"), "no name: not to be had")
+    assert_one_error(refused, 'me/codec: the card\'s metadata: "license" must be one')
+    assert "me/codec" not in hub.repositories, "none is made for a card that is refused"
+    for name in ("'no name'", "me", "me/codec/x", "me/codec@main", "me/../codec"):
+        refused = bscodec(f"upload {packed} {name}")
+        assert_one_error(refused, "expected a repository of the Hugging Face hub, owner/name")
     (workplace / "summary.json").write_text("[]")
     refused = bscodec(f"upload {packed} me/codec --scores summary.json")
     assert_one_error(refused, "summary.json: no summary.json of bscodec score")
