@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-_WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # nothing else ends so
+WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # nothing else ends so
 _PREFIX, _SUFFIX = ".bscodec-", ".tmp"
 _cleaned: set[Path] = set()  # folders that this process has looked into
 
@@ -110,6 +110,6 @@ def atomic_write(path: str | os.PathLike, suffix: str = "") -> Iterator[Path]:
             os.replace(temporary, path)
         except BaseException as error:
             temporary.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno in _WRITE_ERRORS and not error.filename:
+            if isinstance(error, OSError) and error.errno in WRITE_ERRORS and not error.filename:
                 error.filename = os.fspath(path)
             raise

@@ -7,7 +7,7 @@ from pathlib import Path
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.hub.config_file import read_codec_conf
 from espnet2.gan_codec.bscodec.hub.huggingface import drop_damaged
-from espnet2.gan_codec.bscodec.hub.outputs import changed
+from espnet2.gan_codec.bscodec.hub.outputs import changed, new_files
 from espnet2.gan_codec.bscodec.hub.resolver import CONFIG, ModelFiles, find_model
 
 
@@ -39,8 +39,9 @@ def download_model(
     folder = Path(folder)
     copies = {files.config: folder / CONFIG, files.checkpoint: folder / files.checkpoint.name}
     missing = changed(copies, force)
-    folder.mkdir(parents=True, exist_ok=True)
-    for source, target in missing.items():
-        with atomic_write(target) as temporary:
-            shutil.copyfile(source, temporary)
+    with new_files(folder, files, force) as made:
+        for source, target in missing.items():
+            with atomic_write(made / target.name) as temporary:
+                with source.open("rb") as theirs, temporary.open("wb") as ours:
+                    shutil.copyfileobj(theirs, ours, 1 << 20)
     return ModelFiles(files.tag, *copies.values())

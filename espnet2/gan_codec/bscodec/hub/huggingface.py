@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from espnet2.gan_codec.bscodec.format.atomic import WRITE_ERRORS
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 
 TRIES = 3
@@ -128,6 +129,9 @@ def reason_of(error: BaseException) -> str:
         return f"not to be had from the Hugging Face hub: {_first_line(error)}"
     if isinstance(error, OSError) and error.errno is not None and error.filename:
         return f"{error.filename}: {error.strerror}"  # the cache's disk
+    full = next((c for c in causes if isinstance(c, OSError) and c.errno in WRITE_ERRORS), None)
+    if full is not None:
+        return f"{_cache()}: {full.strerror}"
     if "Consistency check failed" in str(error):
         return "the Hugging Face hub sent a file of another size than it says: try again"
     if isinstance(error, _OF_NONSENSE):
