@@ -15,6 +15,11 @@ config.yaml and model.safetensors with what coding needs alone, a model for --mo
 encoder.onnx and decoder.onnx for onnxruntime, here or in a browser, and model.json about them.
 docs/export.md has more.
 """
+EPILOG = """
+To train on: espnet2.bin.gan_codec_train --init_param DIR/TAG.pth; from safetensors, after 'bscodec
+export DIR -o DIR2'; not from onnx, but from the model whose fingerprint is in model.json. Files of
+other content in DIR are replaced with --force alone, those of MODEL itself never.
+"""
 ESPNET, SAFETENSORS, ONNX = FORMS = ("espnet", "safetensors", "onnx")
 # what each option goes with
 _FORMS_OF = {

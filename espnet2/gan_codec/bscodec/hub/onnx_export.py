@@ -34,6 +34,7 @@ LENGTHS = (
     "T samples give ceil(T / hop_length) frames of codes; F frames give F * hop_length samples, "
     "of which the first T are the audio"
 )
+TRAINING = "not from these files: from the model of this fingerprint"
 PRECISIONS = ("exact", "half", "int8")
 
 
@@ -99,6 +100,7 @@ def describe(loaded: LoadedModel, precision: str = "exact") -> dict[str, Any]:
         "codebook_sizes": list(model.codebook_sizes),
         "lengths": LENGTHS,
         "weights": precision,
+        "training": TRAINING,
     }
 
 
