@@ -150,6 +150,8 @@ def test_what_is_refused_is_one_line(bscodec, hub, packed, workplace, monkeypatc
     assert_one_error(bscodec(f"upload {packed} me/codec"), "no Hugging Face token")
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     assert bscodec(f"upload {packed} me/codec").status == 1
+    monkeypatch.setenv("HF_TOKEN", "é")
+    assert_one_error(bscodec(f"upload {packed} me/codec"), "me/codec: the token is none; ")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     hub.add("you/codec")
     refused = bscodec(f"upload {packed} you/codec")

@@ -123,7 +123,8 @@ def start(home):
     [
         (signal.SIGKILL, 0),
         (signal.SIGTERM, 1),
-        *(pytest.param(signal.SIGKILL, seed, marks=pytest.mark.long) for seed in range(2, 8)),
+        (signal.SIGINT, 2),
+        *(pytest.param(signal.SIGKILL, seed, marks=pytest.mark.long) for seed in range(3, 8)),
     ],
 )
 def test_a_download_is_killed_and_goes_on(hub, tmp_path, kind, seed):

@@ -105,6 +105,9 @@ def test_config_and_weights_are_of_one_commit(hub, repository, tmp_path, monkeyp
 
 def test_what_may_not_be_seen(hub, repository, tmp_path, monkeypatch):
     refused("me/none", "there is none, or it is private", "HF_TOKEN")
+    monkeypatch.setenv("HF_TOKEN", "é")
+    refused("me/none", "the token is none; `hf auth login` or HF_TOKEN gives a token")
+    monkeypatch.delenv("HF_TOKEN")
     repository.private = True
     refused("me/codec", "there is none, or it is private")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
@@ -174,7 +177,7 @@ def test_a_full_disk_is_named(repository, monkeypatch):
 
 def test_offline_is_named(hub, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    refused("me/codec", "in the cache, and HF_HUB_OFFLINE is set")
+    refused("me/codec", "HF_HUB_OFFLINE is set, and the cache has not all")
     assert not hub.requests
 
 

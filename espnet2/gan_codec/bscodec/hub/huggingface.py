@@ -134,11 +134,13 @@ def reason_of(error: BaseException) -> str:
         return f"{_cache()}: {full.strerror}"
     if "Consistency check failed" in str(error):
         return "the Hugging Face hub sent a file of another size than it says: try again"
+    if isinstance(error, UnicodeEncodeError):  # the only thing of ours in a header
+        return f"the token is none; {login}"
     if isinstance(error, _OF_NONSENSE):
         what = f"{type(error).__name__}: {_first_line(error)}"
         return f"what the Hugging Face hub says makes no sense: {what[:300]}"
     if constants.HF_HUB_OFFLINE:
-        return "not, or not all of it, in the cache, and HF_HUB_OFFLINE is set"
+        return "HF_HUB_OFFLINE is set, and the cache has not all that is needed"
     return (
         "the Hugging Face hub cannot be reached, or does not answer as one; download it elsewhere "
         "and give its folder"
@@ -219,11 +221,17 @@ def _hash_like(blob: Path) -> str:
 
 @contextmanager
 def _terminated_at_once() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP end the process as they are: its threads may wait for a network."""
+    """Have signals end the process as they are: its threads may wait for a network.
+
+    SIGINT does in commands and scripts alone: a session goes on after it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    is_session = hasattr(sys, "ps1") or sys.flags.interactive or "ipykernel" in sys.modules
+    is_plain = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    numbers = [signal.SIGTERM, signal.SIGHUP]
+    numbers += [signal.SIGINT] if is_plain and not is_session else []
     before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
     try:
         yield

@@ -141,6 +141,7 @@ def _validate(card: str) -> None:
 def _why(error: Exception) -> str:
     from huggingface_hub.errors import HFValidationError
 
-    if isinstance(error, ValueError) and not isinstance(error, (HFValidationError, OSError)):
+    others = (HFValidationError, OSError, UnicodeEncodeError)
+    if isinstance(error, ValueError) and not isinstance(error, others):
         return " ".join(str(error).split())  # what the hub says of the card
     return reason_of(error)
