@@ -1,8 +1,9 @@
 """From a name to the two files of a model: its ``config.yaml`` and its weights.
 
-A name is a packaged tag, an experiment folder, a checkpoint beside its ``config.yaml``, a folder
-of the released layout (``exp/codec_<model>_raw_fs24000/{config.yaml,<model>.pth}``), the tag of a
-published model, or a Hugging Face repository (``owner/name[/model][@revision]``).
+A name is a packaged tag or an older version of it (``bscodec-mini@1``), an experiment folder, a
+checkpoint beside its ``config.yaml``, a folder of the released layout
+(``exp/codec_<model>_raw_fs24000/{config.yaml,<model>.pth}``), the tag of a published model, or a
+Hugging Face repository (``owner/name[/model][@revision]``).
 """
 
 import re
@@ -63,8 +64,14 @@ def is_own_tag(name: str) -> bool:
 
 
 def packaged_models() -> list[str]:
-    """Tags of the models that come with the package."""
+    """Names of the models that come with the package, an older version's as ``tag@1``."""
     return sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CONFIG}"))
+
+
+def packaged_versions(tag: str) -> list[str]:
+    """Names of the packaged models that write ``tag`` into their files, the newest first."""
+    older = sorted((n for n in packaged_models() if n.startswith(f"{tag}@")), reverse=True)
+    return [name for name in (tag, *older) if name in packaged_models()]
 
 
 def find_model(name: str) -> ModelFiles:
@@ -74,7 +81,7 @@ def find_model(name: str) -> ModelFiles:
         ModelError: nothing of that name, or something is missing there.
     """
     if name in packaged_models():
-        return _in_experiment(PRETRAINED / name, name)
+        return _in_experiment(PRETRAINED / name, name.partition("@")[0])
     path = Path(name)
     if path.is_dir():
         return _in_folder(path)
