@@ -167,6 +167,23 @@ def test_int8_is_near(folder, model, exported):
     assert 0 < np.linalg.norm(exact - rounded) < 0.05 * np.linalg.norm(exact)
 
 
+def test_int8_takes_lstms_too(tmp_path):
+    torch.manual_seed(0)
+    conf = tiny_conf("seanet", use_mel_loss=False, use_spectral_loss=True, hidden_dim=64)
+    write_model(tmp_path / "tiny", conf)
+    export_onnx(str(tmp_path / "tiny"), tmp_path / "int8", "int8")
+    graph = onnx.load(tmp_path / "int8" / "decoder.onnx").graph
+    kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    made = {name: node.op_type for node in graph.node for name in node.output}
+    lstms = [node for node in graph.node if node.op_type == "LSTM"]
+    assert lstms and all(made[name] == "Mul" for node in lstms for name in node.input[1:3])
+    assert all(kinds[node.input[3]] == onnx.TensorProto.FLOAT for node in lstms)
+    model, coarse = load_model(str(tmp_path / "tiny"), "cpu").model, OnnxCodec(tmp_path / "int8")
+    codes = model.encode(torch.from_numpy(make_noise(9000)[None, None]))
+    exact, rounded = model.decode(codes).detach()[:, 0].numpy(), coarse.decode(codes.numpy())
+    assert 0 < np.linalg.norm(exact - rounded) < 0.05 * np.linalg.norm(exact)
+
+
 def test_what_is_no_codec_is_one_line(folder, tmp_path):
     with pytest.raises(ModelError, match="no ONNX codec: .*model.json"):
         OnnxCodec(tmp_path)
