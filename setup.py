@@ -63,6 +63,7 @@ SCORE = [
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 SITE = "python_version >= '3.11'"  # the versions that were tried want it
 DOCS = [f"mkdocs-material>=9.8; {SITE}", f"mkdocstrings[python]>=1; {SITE}"]
+SERVE = [*DEMO, "gradio>=6"]  # before, its page asked other hosts for scripts
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
@@ -81,6 +82,7 @@ TEST = [
     *PARQUET,
     *ONNX,
     *DOCS,
+    *SERVE,
 ]
 
 # Its wheels are for Linux on x86-64; 2.3 has the one for Python 3.10, 3.x those for 3.11 to 3.13.
@@ -184,6 +186,7 @@ setup(
         "cluster": [*DASK, "bokeh>=3.1"],  # which draws the dashboard
         "parquet": PARQUET,
         "onnx": ONNX,
+        "serve": SERVE,
         "test": TEST,
         "docs": DOCS,
         "fuzz": FUZZ,
@@ -193,7 +196,7 @@ setup(
     py_modules=own_modules(),
     package_data={
         "espnet2.gan_codec.bscodec": ["py.typed", "hub/pretrained/*/*"],
-        "espnet2.gan_codec.bscodec.demo": ["template.html", "clips/*"],
+        "espnet2.gan_codec.bscodec.demo": ["*.html", "clips/*"],
         "espnet2.gan_codec.scoring": ["py.typed"],
         "espnet2.gan_codec.scoring.report": ["*.html", "*.css", "*.js"],
     },

@@ -58,6 +58,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "demo": (
         ("demo/report.html of the packaged clips", "bscodec demo"),
         ("of your own", "bscodec demo --clips recordings --out mine"),
+        ("a page to code recordings in, until interrupted", "bscodec demo --serve"),
     ),
     "score": (
         (

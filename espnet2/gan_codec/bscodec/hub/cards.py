@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from espnet2.gan_codec.bscodec.hub.cached import CachedModel, cached_models
-from espnet2.gan_codec.bscodec.hub.config_file import read_codec_conf
+from espnet2.gan_codec.bscodec.hub.config_file import read_generator_config
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.resolver import (
     PUBLISHED_MODELS,
@@ -15,7 +15,6 @@ from espnet2.gan_codec.bscodec.hub.resolver import (
     packaged_versions,
 )
 from espnet2.gan_codec.bscodec.hub.weights import fingerprint
-from espnet2.gan_codec.bscodec.model.config import GeneratorConfig
 
 # Bands (upper edges in Hz) and codebook size of the published models: 24 kHz, hop 320.
 _PUBLISHED = {
@@ -107,9 +106,7 @@ def _cached(model: CachedModel) -> ModelCard:
 def _described(
     tag: str, config: Path, checkpoint: Path, fingerprint: str | None, source: str
 ) -> ModelCard:
-    conf = read_codec_conf(config)
-    rate = conf.get("sampling_rate", 24000)
-    generator = GeneratorConfig.from_dict(conf.get("generator_params", {}), rate)
+    generator, rate = read_generator_config(config)
     bits = sum((size - 1).bit_length() for size in generator.codebook_sizes)
     return ModelCard(
         tag=tag,
