@@ -13,7 +13,7 @@ const ANY_RATE = 48000; // what the browser is asked for where the file's own ra
 export async function decodeFile(bytes, file) {
   const seconds = await duration(file);
   if (seconds > LONGEST) throw new AudioError(tooLong(seconds)); // before it takes gigabytes
-  const { rate = ANY_RATE, numSamples } = look(bytes);
+  const { rate = ANY_RATE, numSamples, bits } = look(bytes);
   const context = new OfflineAudioContext(1, 1, Math.max(3000, rate));
   let decoded;
   try {
@@ -25,7 +25,21 @@ export async function decodeFile(bytes, file) {
     throw new AudioError(`cut short: ${decoded.length} of ${numSamples} samples could be read`);
   }
   const channels = Array.from({ length: decoded.numberOfChannels }, (_, c) => decoded.getChannelData(c).slice());
+  if (bits <= 16) channels.forEach(asIntegers);
   return { channels, rate: decoded.sampleRate };
+}
+
+/**
+ * Samples that were 16-bit integers, over 32768, as the command has them: Chromium divides those
+ * above zero by 32767.
+ *
+ * @param {Float32Array} samples
+ */
+export function asIntegers(samples) {
+  if (samples.every((x) => Number.isInteger(x * 32768))) return;
+  samples.forEach((x, n) => {
+    if (x > 0) samples[n] = Math.round(x * 32767) / 32768;
+  });
 }
 
 /** Seconds as the browser reads them off the file; 0: it cannot say. */
@@ -40,17 +54,21 @@ function duration(file) {
 }
 
 /**
- * The sampling rate in Hz and length of a file, as far as its first bytes say.
+ * The sampling rate in Hz, length, and bits a sample of a file, as far as its first bytes say.
  *
  * @param {Uint8Array} bytes
- * @returns {{rate?: number, numSamples?: number}}
+ * @returns {{rate?: number, numSamples?: number, bits?: number}}
  */
 export function look(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const text = String.fromCharCode(...bytes.subarray(0, 64));
   if (text.startsWith("fLaC") && bytes.length > 42) {
     const high = view.getUint32(18);
-    return { rate: high >>> 12, numSamples: (view.getUint8(21) & 15) * 2 ** 32 + view.getUint32(22) };
+    return {
+      rate: high >>> 12,
+      numSamples: (view.getUint8(21) & 15) * 2 ** 32 + view.getUint32(22),
+      bits: ((view.getUint16(20) >> 4) & 31) + 1,
+    };
   }
   if (text.startsWith("OggS")) {
     const vorbis = text.indexOf("\x01vorbis");

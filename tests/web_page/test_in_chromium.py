@@ -80,14 +80,18 @@ def test_bytes_and_samples_are_those_of_the_command(page, tmp_path):
     page.check_quiet()
 
 
-@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
-def test_every_kind_of_wav_is_read_as_the_command_reads_it(page, tmp_path, subtype):
+def test_every_kind_of_wav_and_flac_is_read_as_the_command_reads_it(page, tmp_path):
     mono = audio(CLIPS / "music_tabla.flac")[:24000]
     stereo = np.stack([mono, mono[::-1] * 0.5], axis=1)
-    path = write_wav(tmp_path / "a.wav", stereo, 24000, subtype)
-    page.code(path)
-    expected = command("encode", path, tmp_path / "c.bsc").read_bytes()
-    assert page.saved("bsc", "a").read_bytes() == expected
+    kinds = [("wav", kind) for kind in "PCM_U8 PCM_16 PCM_24 PCM_32 FLOAT DOUBLE".split()]
+    kinds += [("flac", kind) for kind in "PCM_S8 PCM_16 PCM_24".split()]
+    for suffix, kind in kinds:
+        path = tmp_path / f"{kind}.{suffix}"
+        soundfile.write(path, stereo, 24000, kind)
+        page.code(path)
+        expected = command("encode", path, tmp_path / "c.bsc").read_bytes()
+        assert page.saved("bsc", kind).read_bytes() == expected, (suffix, kind)
+        (page.folder / f"{kind}.bsc").unlink()
 
 
 def test_a_file_of_the_command_is_played(page, tmp_path):
