@@ -7,6 +7,7 @@
 const PASS_BAND = 0.9137436; // of half the lower rate; nothing is left from that half on
 const BETA = 13.0401; // of the Kaiser window: rejects more than 120 dB
 const LENGTH = 8.38844; // half of the filter times the width of its transition
+const MOST_RINGING = 200; // samples at the lower rate
 const MAX_PHASES = 4096; // from here on, taps are interpolated between phases
 
 /** Samples that `count` at `rate` Hz become at `newRate`: rounded, at least 1. */
@@ -23,22 +24,29 @@ export function resampledLength(count, rate, newRate) {
 export function resample(samples, rate, newRate) {
   if (rate === newRate) return samples;
   const low = Math.min(rate, newRate);
-  const length = resampledLength(samples.length, rate, newRate);
   const sharp = { pass: (PASS_BAND * low) / 2, stop: low / 2 };
   const gentle = { pass: low / 2, stop: Math.min(2 * low, Math.max(rate, newRate)) - low / 2 };
-  if (rate > newRate) return filtered(filtered(samples, rate, 2 * low, gentle), 2 * low, low, sharp, length);
-  return filtered(filtered(samples, low, 2 * low, sharp), 2 * low, newRate, gentle, length);
+  const stages = rate > newRate ? [gentle, sharp] : [sharp, gentle];
+  // zeros on both sides, for what rings there between the stages; a whole number at all rates
+  const unit = rate / gcd(rate, newRate);
+  const pad = unit * Math.ceil((MOST_RINGING * rate) / low / unit);
+  const padded = new Float32Array(samples.length + 2 * pad);
+  padded.set(samples, pad);
+  const between = filtered(padded, rate, 2 * low, stages[0]);
+  const start = (pad * newRate) / rate;
+  const end = start + resampledLength(samples.length, rate, newRate);
+  return filtered(between, 2 * low, newRate, stages[1]).slice(start, end);
 }
 
 /** One stage: samples at `rate` through a low-pass from `pass` to `stop` Hz, taken at `newRate`. */
-function filtered(samples, rate, newRate, { pass, stop }, length) {
+function filtered(samples, rate, newRate, { pass, stop }) {
   if (rate === newRate) return samples;
   const divisor = gcd(rate, newRate);
   const [up, down] = [newRate / divisor, rate / divisor];
   const phases = Math.min(up, MAX_PHASES);
   const taps = polyphase((pass + stop) / rate, (2 * (stop - pass)) / rate, phases);
   const half = taps[0].length / 2; // taps before, and after, the middle
-  const count = length ?? resampledLength(samples.length, rate, newRate);
+  const count = resampledLength(samples.length, rate, newRate);
   const result = new Float32Array(count);
   for (let n = 0; n < count; n++) {
     const whole = Math.floor((n * down) / up);
