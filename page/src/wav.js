@@ -117,11 +117,9 @@ export function writeWav(samples, rate) {
   return bytes;
 }
 
-/** Round to even where halfway, as lrint does. */
+/** As libsndfile does: the high half of the 32-bit integer that is nearest. */
 function toInt16(x) {
-  const scaled = Math.min(32767, Math.max(-32768, x * 32768));
-  const rounded = Math.round(scaled);
-  return rounded - scaled === 0.5 && rounded % 2 ? rounded - 1 : rounded;
+  return Math.max(-32768, Math.min(32767, Math.floor(Math.round(x * 2 ** 31) / 65536)));
 }
 
 function ascii(bytes, at) {
