@@ -98,9 +98,7 @@ class Browser:
 
     def download(self, expression: str, folder: Path, name: str) -> Path:
         """Evaluate what starts a download, wait for it, and return the file."""
-        self.call(
-            "Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder)
-        )
+        self.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
         self.evaluate(expression)
         end = time.monotonic() + 60
         while not (folder / name).exists():

@@ -1,6 +1,6 @@
 /** The numbers below the pictures. */
 
-import { bitrateOf } from "./bitstream.js";
+import { bitrateOf } from "./header.js";
 
 /**
  * @param {HTMLElement} list  a <dl>

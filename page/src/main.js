@@ -1,11 +1,11 @@
 /** The page: sounds come in, are coded, shown, played and saved. */
 
 import { drawCodes, fillBands } from "./bands.js";
-import { isBsc } from "./bitstream.js";
 import { decodeFile } from "./browser_decode.js";
 import { clips } from "./clips.js";
 import { Coder } from "./coder.js";
 import { fillFacts } from "./facts.js";
+import { isBsc } from "./header.js";
 import { fit, onTheme } from "./palette.js";
 import { Player } from "./player.js";
 import { record } from "./recorder.js";
@@ -20,11 +20,12 @@ const player = new Player(showTransport);
 const coder = new Coder({
   ready: () => (current ? null : say("Ready. Choose a sound.")),
   failed: complain,
-  progress: (stage, done) => say(`${stage} … ${Math.round(100 * done)} %`, done),
+  progress: (stage, done) => say(`${stage} …`, done),
 });
 let current = null; // what is shown: the worker's answer, its name, and which bands are heard
 let turn = 0; // counts the sounds that were chosen: only the newest may be shown
 let recording = null;
+let frame = 0; // of the position's animation
 
 // --- a sound comes in ---
 
@@ -94,26 +95,25 @@ async function toggleRecording() {
   $("error").hidden = true;
   try {
     recording = await record((seconds) => {
-      const whole = Math.floor(seconds);
-      if (whole !== recording?.shown) say(`Recording … ${clock(whole)}`);
-      if (recording) recording.shown = whole;
+      if (recording) showRecording(`Stop ${clock(seconds)}`);
       if (recording && seconds >= LONGEST - 1) toggleRecording();
     });
+    say("Recording …");
   } catch (error) {
     complain(`No recording: ${error.message}`);
   }
   showRecording();
 }
 
-function showRecording() {
+function showRecording(label = recording ? "Stop" : "Record") {
   $("record").setAttribute("aria-pressed", String(recording !== null));
-  $("record").lastElementChild.textContent = recording ? "Stop" : "Record";
+  $("record").lastElementChild.textContent = label;
 }
 
 // --- what is shown ---
 
 function say(line, done = null) {
-  $("status").textContent = line;
+  if ($("status").textContent !== line) $("status").textContent = line; // read aloud once
   $("progress").hidden = done === null;
   if (done !== null) $("progress").value = done;
 }
@@ -180,9 +180,10 @@ function edges() {
 // --- playing ---
 
 function showTransport() {
+  cancelAnimationFrame(frame);
   $("play").setAttribute("aria-label", player.playing ? "Pause" : "Play");
   showPosition();
-  if (player.playing) requestAnimationFrame(showTransport);
+  if (player.playing) frame = requestAnimationFrame(showTransport);
 }
 
 function showPosition() {

@@ -65,6 +65,7 @@ export class Player {
       this.offset = 0;
       this.changed();
     };
+    this.startedAt = this.context.currentTime;
     await this.context.resume();
     if (this.source !== source) return; // stopped meanwhile
     this.startedAt = this.context.currentTime;

@@ -8,8 +8,9 @@
 import facts from "../model/model.json";
 import encoderUrl from "../model/encoder_step.onnx?url";
 import decoderUrl from "../model/decoder_step.onnx?url";
-import { BitstreamError, packBsc, unpackBsc } from "./bitstream.js";
+import { packBsc, unpackBsc } from "./bitstream.js";
 import { Codec } from "./codec.js";
+import { BitstreamError } from "./header.js";
 import { AudioError, checkLength, prepare } from "./signal.js";
 import { openWav, wavChannels, WavError } from "./wav.js";
 

@@ -90,7 +90,9 @@ class OpenPage:
     def code(self, file: Path, seconds: float = 120) -> None:
         """Choose a file and wait until it is coded."""
         self.browser.choose("#file", file)
-        self.browser.wait(f"{text('name')} == {file.name!r} && {text('status')} == 'Done.'", seconds)
+        self.browser.wait(
+            f"{text('name')} == {file.name!r} && {text('status')} == 'Done.'", seconds
+        )
 
     def refuse(self, file: Path) -> str:
         """Choose a file and return what the page says against it."""
@@ -117,7 +119,9 @@ class OpenPage:
         assert [event for event in self.browser.events if event[0] in COMPLAINTS] == []
         asked = [p["request"]["url"] for m, p in self.browser.events if m.endswith("WillBeSent")]
         assert any(url.endswith(".onnx") for url in asked)
-        assert [u for u in asked if not u.startswith((self.url, f"blob:{self.url}", "data:"))] == []
+        assert [
+            u for u in asked if not u.startswith((self.url, f"blob:{self.url}", "data:"))
+        ] == []
 
 
 # an ear at the loudspeaker

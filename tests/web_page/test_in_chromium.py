@@ -38,7 +38,9 @@ def test_a_demo_clip_is_coded_played_and_switched(page):
     browser.wait(f"{text('status')} == 'Done.'", 60)
     assert "2.29 s" in page.evaluate(text("facts"))
     assert "3.84 kbit/s" in page.evaluate(text("facts"))
-    assert float(page.evaluate("document.getElementById('seek').max")) == pytest.approx(2.294, abs=1e-3)
+    assert float(page.evaluate("document.getElementById('seek').max")) == pytest.approx(
+        2.294, abs=1e-3
+    )
     page.click("#loop")
     page.click("#play")
     browser.wait("document.getElementById('play').getAttribute('aria-label') == 'Pause'")
@@ -207,7 +209,7 @@ def test_a_newer_sound_takes_the_place_of_one_being_coded(page, tmp_path):
 
 def test_the_microphone_is_recorded(page):
     page.click("#record")
-    page.browser.wait(f"{text('status')}.includes('0:02')", 60)
+    page.browser.wait(f"{text('record')}.includes('0:02')", 60)
     page.click("#record")
     page.browser.wait(f"{text('name')} == 'Recording' && {text('status')} == 'Done.'", 60)
     decoded = audio(page.saved("wav", "Recording"))
