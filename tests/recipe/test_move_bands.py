@@ -128,7 +128,18 @@ def test_a_band_that_is_split_gives_its_filters_and_codes_to_both_parts():
         assert (codes[:, None] == others).all(2).any(1).all()  # each is one that there was
 
 
-def test_more_codes_than_there_are_is_an_error():
-    old, new = model(0, 8, 320), model(0, 8, 320, quantize_codebook_size=64)
-    with pytest.raises(CorpusError, match="at most 32"):
+def test_codes_are_split_into_two_that_are_close():
+    old, new = model(0, 8, 320), model(0, 8, 320, quantize_codebook_size=[48, 64])
+    move_bands.move(old, new)
+    for band, count in enumerate((48, 64)):
+        was = old.generator.quantizer.layers[band].frozen_codebook
+        now = new.generator.quantizer.layers[band].frozen_codebook
+        assert torch.equal(now[:32], was) and len(now) == count
+        apart = (now[32:] - was[: count - 32]).norm(dim=1)
+        assert apart.min() > 0 and apart.max() < 0.2 * was.norm(dim=1).mean()
+
+
+def test_more_than_twice_the_codes_is_an_error():
+    old, new = model(0, 8, 320), model(0, 8, 320, quantize_codebook_size=128)
+    with pytest.raises(CorpusError, match="at most 64"):
         move_bands.move(old, new)

@@ -96,7 +96,8 @@ def take_picture(page: OpenPage, picture: Path, dark: bool = False) -> None:
     page.evaluate(f"document.querySelector('#decoded .plot').dispatchEvent({click})")
     picture.parent.mkdir(exist_ok=True)
     page.browser.screenshot(picture)
-    Image.open(picture).convert("RGB").quantize(256).save(picture, optimize=True)
+    few = Image.open(picture).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
+    few.save(picture, optimize=True)
 
 
 def main() -> None:

@@ -103,6 +103,16 @@ def test_tones_are_bounded_and_not_all_alike():
     assert peak_hertz(y).unique().numel() > 32
 
 
+def test_a_round_tone_that_does_not_glide_has_one_phase_in_every_frame():
+    torch.manual_seed(0)
+    config = AugmentConfig(20480, tone=(6000.0, 8000.0), pure_chance=1.0, round_chance=1.0)
+    y = draw_tones(_Draw(torch.zeros(64, 1)), config, FS)
+    frame = FS // 75  # 150 Hz has two periods in it
+    end, before = y[:, -4 * frame :], y[:, -5 * frame : -frame]
+    is_steady = torch.nn.functional.cosine_similarity(end, before) > 0.999
+    assert 15 <= is_steady.sum() <= 44  # the others glide, or are gated
+
+
 def test_pure_tones_have_one_line_within_their_range():
     torch.manual_seed(0)
     config = AugmentConfig(
@@ -159,6 +169,7 @@ def test_chunks_that_are_too_short_say_how_long_they_should_be():
         ({"length": 9, "gain": [3, 1]}, r"gain: expected \[low, high\], got \[3, 1\]"),
         ({"length": 9, "gain": 3}, r"gain: expected \[low, high\], got 3"),
         ({"length": 9, "speed": [0, 1]}, "speed: expected numbers above 0"),
+        ({"length": 9, "round_hz": 0}, "round_hz: expected a number above 0"),
     ],
 )
 def test_a_wrong_setting_is_named(params, message):

@@ -7,8 +7,8 @@ OUTPUT is for --init_param of gan_codec_train. Every filter of a new band comes 
 old band of the same rank that lies an even number of bins away. From one frame to the next the
 MDCT turns a tone's sign the same way in bins that far apart, so what the networks learnt about
 tones holds there too. Where there are more bands than before, each comes from the old one that it
-shares most with. Codes stay as they are, or become as many as the config says by k-means; training
-with quantize_follow_rate moves them.
+shares most with. Codes stay as they are, or become as many as the config says: fewer by k-means,
+more by splitting them in two. Training with quantize_follow_rate moves them.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from espnet2.gan_codec.bscodec.model.quantizers.simvq import SimVQ
 FREE = ("bands", "quantize_codebook_size", "quantize_refit_interval", "quantize_reseed_interval")
 FREE += ("quantize_follow_rate",)
 LLOYD_STEPS = 20
+SPLIT = 0.02  # how far apart the two are that one code becomes, in standard deviations of all
 
 
 def source_bands(old: list[range], new: list[range]) -> list[int]:
@@ -93,15 +94,25 @@ def move_filters(
 
 @torch.no_grad()
 def move_codes(old: SimVQ, new: SimVQ) -> None:
-    """Give ``new`` the codes of ``old``, or as many centres of them by k-means (Lloyd, 1982).
+    """Give ``new`` the codes of ``old``, fewer by k-means (Lloyd, 1982) or more by splitting.
+
+    A split leaves two codes close to where one was (Linde, Buzo and Gray, IEEE Transactions on
+    Communications, 1980).
 
     Raises:
-        CorpusError: there are too few.
+        CorpusError: more than two of each are wanted.
     """
     new.code_transform.load_state_dict(old.code_transform.state_dict())
     codes, count = old.frozen_codebook, len(new.frozen_codebook)
+    if count > 2 * len(codes):
+        raise CorpusError(
+            f"quantize_codebook_size: expected at most {2 * len(codes)}, not {count}"
+        )
     if count > len(codes):
-        raise CorpusError(f"quantize_codebook_size: expected at most {len(codes)}, not {count}")
+        split = codes[: count - len(codes)]
+        offsets = SPLIT * codes.std() * torch.randn(split.shape, generator=torch.manual_seed(0))
+        new.frozen_codebook.copy_(torch.cat([codes, split + offsets]))
+        return
     weight = new.code_transform.weight
     chosen = torch.linspace(0, len(codes) - 1, count).long()
     for _ in range(LLOYD_STEPS if count < len(codes) else 0):

@@ -12,7 +12,7 @@ from torch import nn
 from espnet2.gan_codec.bscodec.inference import spectral_streams, thread_pool
 from espnet2.gan_codec.bscodec.inference.fast_seanet import FastDecoder, FastEncoder
 from espnet2.gan_codec.bscodec.inference.half_precision import RoundedWeights, has_bf16_units
-from espnet2.gan_codec.bscodec.inference.prefilter_search import PrefilteredSearch
+from espnet2.gan_codec.bscodec.inference.prefilter_search import FRAME_BLOCK, PrefilteredSearch
 from espnet2.gan_codec.bscodec.inference.products import NotSupported
 from espnet2.gan_codec.bscodec.inference.stream import Stream, WholeSignal
 from espnet2.gan_codec.bscodec.model.backend import Backend
@@ -20,7 +20,6 @@ from espnet2.gan_codec.bscodec.model.config import BF16, FLOAT32
 from espnet2.gan_codec.bscodec.model.networks import SpectralDecoder, SpectralEncoder
 from espnet2.gan_codec.bscodec.model.precision import in_float32
 from espnet2.gan_codec.bscodec.model.quantizers import BandSimVQ, Quantizer
-from espnet2.gan_codec.bscodec.model.quantizers.search import FRAME_BLOCK
 from espnet2.gan_codec.shared.decoder.seanet import SEANetDecoder
 
 # up to there one band after the other is searched, as each search reads its whole codebook

@@ -25,9 +25,8 @@ def chunk_frames(model: BandSplitCodec) -> int:
 def band_chunk_frames(model: BandSplitCodec) -> int | None:
     """Return how many frames of a chunk one band computes before the next one does.
 
-    Half a waveform chunk's signals fit the cache, in bfloat16 all of them.  ``None``: spectral
-    networks compute a whole chunk, one band after the other, since a thread takes longer to
-    start than it saves.
+    Half a waveform chunk's signals fit the cache, in bfloat16 all of them.  ``None``: bands of
+    spectral networks compute a whole chunk, whose signals are small.
     """
     if _is_spectral(model):
         return None

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from espnet2.gan_codec.bscodec.inference.half_precision import has_bf16_units
-from espnet2.gan_codec.bscodec.model.quantizers.search import FRAME_BLOCK, nearest_codes
+from espnet2.gan_codec.bscodec.model.quantizers.search import nearest_codes
 
+FRAME_BLOCK = 1024  # queries at a time
 MIN_QUERIES = 32  # below, reading the codebook is what takes the time
 FIRST_CODES = 1024  # scored exactly at the start, for a first L
 BLOCK_SCORES = 1 << 21  # prefilter scores at a time

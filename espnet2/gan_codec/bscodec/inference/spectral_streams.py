@@ -10,7 +10,7 @@ skip projections, and the last layers, which give latents and log gains, stay in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -44,7 +44,7 @@ def encoder_stream(
         [Pointwise(lambda x: x[..., : encoder.coded]), ConvStream(encoder.linear_path, batch)]
     )
     both = SideBySide(networks, skip, torch.add)
-    return ChannelsLast([Pointwise(encoder.features), both])
+    return SpectralStream(encoder, [Pointwise(encoder.features), both], rounded)
 
 
 def decoder_stream(
@@ -62,13 +62,33 @@ def decoder_stream(
         ]
     )
     skip = TransposedConvStream(decoder.linear_path, batch)
-    return ChannelsLast([SideBySide(networks, skip, decoder.coefficients)])
+    both = SideBySide(networks, skip, decoder.coefficients)
+    return SpectralStream(decoder, [both], rounded)
 
 
 def _block_streams(
     blocks: Iterable[Any], batch: int, rounded: RoundedWeights | None
 ) -> Iterator[Stream]:
     return (BlockStream(block, batch, rounded) for block in blocks)
+
+
+class SpectralStream(ChannelsLast):
+    """A network by its layers' streams; a signal that comes as a whole by the network itself."""
+
+    state_keys = ("has_begun",)
+
+    def __init__(
+        self, network: nn.Module, streams: Sequence[Stream], rounded: RoundedWeights | None
+    ) -> None:
+        super().__init__(streams)
+        self.network = network if rounded is None else None
+        self.has_begun = False
+
+    def push(self, x: torch.Tensor, last: bool = False) -> torch.Tensor:
+        if last and x.shape[2] and not self.has_begun and self.network is not None:
+            return self.network(x)
+        self.has_begun = True
+        return super().push(x, last)
 
 
 class Pointwise(Stream):
@@ -108,10 +128,13 @@ class ConvStream(Stream):
 
     def windows(self, x: torch.Tensor, last: bool) -> torch.Tensor:
         """Return the inputs (B, L, C) under all windows that are complete by now."""
-        end = x.new_zeros(len(x), self.padding if last else 0, x.shape[2])
-        x = torch.cat([self.buffer, x, end], dim=1)
+        parts = [self.buffer, x]
+        if last:
+            parts.append(x.new_zeros(len(x), self.padding, x.shape[2]))
+        x = torch.cat(parts, dim=1)
         count = max(0, (x.shape[1] - self.size) // self.step + 1)
-        self.buffer = x[:, count * self.step :].clone()
+        left = x[:, count * self.step :]
+        self.buffer = left if last else left.clone()  # not the whole chunk for its sake
         return x[:, : (count - 1) * self.step + self.size if count else 0]
 
 

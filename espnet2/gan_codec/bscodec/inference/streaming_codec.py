@@ -26,11 +26,12 @@ def _exactly(push: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
 
     @functools.wraps(push)
     def run(self: _Coder, *args: object, **kwargs: object) -> torch.Tensor:
-        threads = available_cpus() if self.max_frames or self.device.type != "cpu" else 1
+        cpus = available_cpus()
+        threads = cpus if self.max_frames or self.device.type != "cpu" else 1
         with (
             torch.no_grad(),
             torch.autocast(self.device.type, enabled=False),
-            at_most_threads(threads),
+            at_most_threads(threads, for_bands=cpus),
         ):
             return push(self, *args, **kwargs)
 

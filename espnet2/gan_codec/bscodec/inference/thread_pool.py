@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 
@@ -20,6 +21,7 @@ MAX_FRAMES = 100  # frames of a chunk, above which the first layers' signals lea
 Push = Callable[[torch.Tensor, bool], torch.Tensor]
 
 _section = threading.Lock()  # torch's number of threads is one for the process
+_for_bands: ContextVar[int | None] = ContextVar("threads for bands", default=None)
 
 
 def schedule(
@@ -31,15 +33,16 @@ def schedule(
         jobs: number of bands.
         frames: of codes that each has to do, roughly.
         device: of the signals.
-        max_frames: frames of a chunk; ``None``: one band after the other, whole.
+        max_frames: frames of a chunk; ``None``: each band whole.
     """
-    if device.type != "cpu" or max_frames is None:
+    if device.type != "cpu":
         return 1, 1
-    threads = torch.get_num_threads()
-    chunks = max(1, -(-frames // max_frames))
+    threads = _for_bands.get() or torch.get_num_threads()
+    chunks = 1 if max_frames is None else max(1, -(-frames // max_frames))
     if jobs < threads or frames < MIN_FRAMES * threads:
         threads = 1
-    elif jobs % threads:  # so many chunks that all threads end at the same time
+    elif jobs % threads and max_frames is not None:
+        # so many chunks that all threads end at the same time
         chunks = -(-chunks // threads) * threads
     return threads, chunks
 
@@ -50,18 +53,25 @@ def max_frames(dtype: torch.dtype | None) -> int:
 
 
 @contextmanager
-def at_most_threads(count: int) -> Iterator[None]:
+def at_most_threads(count: int, for_bands: int | None = None) -> Iterator[None]:
     """Compute with no more threads of torch's, and give the caller's number back.
 
     Where the cores are busy with something else, every product shared by threads waits for the
     slowest; a small network gains little from sharing where they are not.
+
+    Args:
+        count: threads of a product.
+        for_bands: threads that bands may have nonetheless, as far as the caller has them: those
+            wait for each other once.
     """
     before = torch.get_num_threads()
+    token = _for_bands.set(min(before, for_bands or count))
     torch.set_num_threads(min(before, count))
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        _for_bands.reset(token)
 
 
 def run_bands(
@@ -78,7 +88,7 @@ def run_bands(
         inputs: of the bands.
         frames: of codes that each input holds, roughly.
         last: whether the signals end here.
-        max_frames: frames of a chunk; ``None``: one band after the other, whole.
+        max_frames: frames of a chunk; ``None``: each band whole.
     """
     threads, chunks = schedule(len(pushes), frames, inputs[0].device, max_frames)
     outputs: list[list[torch.Tensor]] = [[] for _ in pushes]
@@ -86,7 +96,7 @@ def run_bands(
         _by_chunks(push, x.tensor_split(chunks, dim=2), last, output)
         for push, x, output in zip(pushes, inputs, outputs, strict=True)
     ]
-    run_jobs(jobs, threads)
+    run_jobs(jobs[::-1], threads)  # the highest band is the widest: begun last, it ends alone
     return [parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1) for parts in outputs]
 
 

@@ -22,7 +22,6 @@ TAPS = 32  # of the interpolation
 PEAK = 0.99  # what a change of level may reach
 EDGE = 100.0  # Hz from a low-pass's pass band to its stop band
 PARTIALS = 4  # of a tone, at most
-ROUND = 50.0  # Hz
 
 Range = tuple[float, float]
 
@@ -38,8 +37,9 @@ class AugmentConfig:
         tone_chance: of synthetic tones in place of the recording.
         tone, tone_level: frequency in Hz, uniform in its logarithm, and level in dB.
         pure_chance: of a tone: that it has no partials but its lowest.
-        round_chance: of a tone: that it begins at a multiple of 50 Hz, as those of devices do.
-            Its phase may be the same in every frame then, which is rare for others.
+        round_chance: of a tone: that it begins at a multiple of ``round_hz``.  Where that is a
+            multiple of half of the frame rate, one that does not glide has the same phase in
+            every frame, or the opposite one in every second, which is rare for others.
         mix_chance, mix_snr: dB that another item of the batch lies below.
         low_pass_chance, low_pass: edge in Hz, uniform in its logarithm.
         fade_chance, fade: dB that the level falls or rises by.
@@ -54,6 +54,7 @@ class AugmentConfig:
     tone_level: Range = (-50.0, -12.0)
     pure_chance: float = 0.0
     round_chance: float = 0.0
+    round_hz: float = 150.0
     mix_chance: float = 0.3
     mix_snr: Range = (0.0, 20.0)
     low_pass_chance: float = 0.12
@@ -76,6 +77,8 @@ class AugmentConfig:
             key = f"augment_params.{name}"
             if name.endswith("_chance"):
                 require(is_number(value) and 0 <= value <= 1, key, "0 to 1", value)
+            elif name == "round_hz":
+                require(is_number(value) and value > 0, key, "a number above 0", value)
             elif name != "length":
                 pair = isinstance(value, (list, tuple)) and len(value) == 2
                 in_order = pair and all(map(is_number, value)) and value[0] <= value[1]
@@ -192,13 +195,14 @@ def draw_tones(draw: _Draw, config: AugmentConfig, fs: int) -> torch.Tensor:
     time = torch.arange(config.length, device=draw.like.device) / fs
     start, glide = draw.log_uniform(config.tone), draw.uniform((-1.0, 1.0))
     if config.round_chance:
-        rounded = (start / ROUND).round().clamp(min=1) * ROUND
+        rounded = (start / config.round_hz).round().clamp(min=1) * config.round_hz
         start = torch.where(draw.bernoulli(config.round_chance), rounded, start)
     glide = glide * draw.bernoulli(0.5)  # octaves a second
     # the phase of start * 2^(glide * t), in cycles
     rate = glide * math.log(2)
-    rate = torch.where(rate.abs() < 1e-3, 1e-3, rate)
-    cycles = start * torch.expm1(rate * time) / rate
+    glides = rate.abs() > 1e-3
+    rate = torch.where(glides, rate, 1.0)
+    cycles = start * torch.where(glides, torch.expm1(rate * time) / rate, time)
     overtones = ~draw.bernoulli(config.pure_chance) if config.pure_chance else 1.0
     total = torch.zeros_like(cycles)
     for partial in range(1, PARTIALS + 1):

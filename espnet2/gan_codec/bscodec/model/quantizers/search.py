@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-FRAME_BLOCK = 1024
+FRAME_BLOCK = 256  # its scores stay in the cache, and in memory that is not given back
 CUDA_FRAME_BLOCK = 16384  # a GPU waits for the next launch more than for its memory
 CODE_BLOCK = 4096
 
