@@ -3,10 +3,10 @@
  * lower rate and twice that, designed with the same window, and a gentle one for the rest of the way.
  */
 
-// the sharp filter, fitted to soxr's answer to an impulse: `python -m tests.page.soxr_filter`
-const PASS_BAND = 0.9137436; // of half the lower rate; nothing is left from that half on
+// the sharp filter, fitted to soxr's answer to an impulse: `python -m tests.web_page.soxr_filter`
+const PASS_BAND = 0.9137437; // of half the lower rate; nothing is left from that half on
 const BETA = 13.0401; // of the Kaiser window: rejects more than 120 dB
-const LENGTH = 8.38844; // half of the filter times the width of its transition
+const LENGTH = 8.38846; // half of the filter times the width of its transition
 const MOST_RINGING = 200; // samples at the lower rate
 const MAX_PHASES = 4096; // from here on, taps are interpolated between phases
 
