@@ -216,3 +216,20 @@ def test_the_microphone_is_recorded(page):
     assert 2 <= len(decoded) / 24000 < 30
     assert np.abs(decoded).max() > 0.01  # Chromium's microphone beeps
     page.check_quiet()
+
+
+def test_a_file_is_dropped(page):
+    page.evaluate(
+        """
+        (() => {
+          const carried = new DataTransfer();
+          carried.items.add(new File(["no sound"], "dropped.txt"));
+          const init = { dataTransfer: carried, bubbles: true, cancelable: true };
+          document.body.dispatchEvent(new DragEvent("dragover", init));
+          document.body.dispatchEvent(new DragEvent("drop", init));
+        })()
+        """
+    )
+    page.browser.wait("!document.getElementById('error').hidden", 60)
+    assert page.evaluate(text("error")).startswith("dropped.txt: no sound")
+    assert not page.evaluate("document.body.classList.contains('dropping')")
