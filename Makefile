@@ -6,12 +6,16 @@ VENV_DIR ?= .venv
 VENV := $(VENV_DIR)/bin
 INSTALLED := $(VENV_DIR)/.installed
 
-.PHONY: install demo bench test test-long coverage matrix lint docs figures fuzz audit clean
+.PHONY: install demo page bench test test-long coverage matrix lint docs figures fuzz audit clean
 
 install: $(INSTALLED)
 
 demo: $(INSTALLED)
 	$(VENV)/bscodec demo --out demo
+
+# A static page that codes in its visitor's browser, in build/page (docs/page.md).
+page: $(INSTALLED)
+	.ci/page $(VENV)
 
 # On an idle machine. BENCH=--quick only sees that all of it runs; --hour and --training add to it.
 bench: $(INSTALLED)
@@ -65,4 +69,4 @@ $(INSTALLED): setup.py espnet2/gan_codec/bscodec/plugin.py
 	touch $@
 
 clean:
-	rm -rf .venv .venv-* build dist demo bench coverage fuzz/corpus fuzz/found *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist page/node_modules page/model demo bench coverage fuzz/corpus fuzz/found *.egg-info .pytest_cache .ruff_cache .hypothesis

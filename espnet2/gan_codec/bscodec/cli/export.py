@@ -28,6 +28,7 @@ _FORMS_OF = {
     "small_codebooks": (SAFETENSORS,),
     "int8": (ONNX,),
     "steps": (ONNX,),
+    "band_audio": (ONNX,),
 }
 
 
@@ -54,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps", action="store_true", help="onnx: write files for live audio as well"
     )
     of_form.add_argument(
+        "--band-audio", action="store_true", help="with --steps: decode each band by itself"
+    )
+    of_form.add_argument(
         "--measure",
         action="store_true",
         help="safetensors, onnx: code the demo's clips by both and print what is lost",
@@ -68,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"--{flag} goes with --form {' or '.join(forms)}")
     if args.half and args.int8:
         raise UsageError("--half or --int8, not both")
+    if args.band_audio and not args.steps:
+        raise UsageError("--band-audio goes with --steps")
     fingerprint = _export(args)
     print_line(f"{args.output}: fingerprint {fingerprint[:8]}")
     if args.measure:
@@ -80,7 +86,8 @@ def _export(args: argparse.Namespace) -> str:
         from espnet2.gan_codec.bscodec.hub.onnx_export import export_onnx
 
         precision = "int8" if args.int8 else "half" if args.half else "exact"
-        return export_onnx(args.model, args.output, precision, args.steps, args.force)
+        steps = (args.steps, args.band_audio)
+        return export_onnx(args.model, args.output, precision, *steps, force=args.force)
     from espnet2.gan_codec.bscodec.hub.export import export_experiment, package_model
 
     if args.form == SAFETENSORS:

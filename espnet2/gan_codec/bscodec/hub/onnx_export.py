@@ -12,8 +12,9 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ def export_onnx(
     folder: str | os.PathLike,
     precision: str = "exact",
     steps: bool = False,
+    band_audio: bool = False,
     force: bool = False,
 ) -> str:
     """Write ``encoder.onnx``, ``decoder.onnx`` and ``model.json``; return the model's fingerprint.
@@ -57,6 +59,7 @@ def export_onnx(
             exactly; ``half`` rounds to 16 bits first; ``int8`` rounds every row of the large
             matrices to 8 bits, so that codes are not quite those of the model.
         steps: write ``encoder_step.onnx`` and ``decoder_step.onnx`` for live audio as well.
+        band_audio: ``decoder_step.onnx`` gives each band's audio, (batch, bands, samples).
         force: replace other files there.
 
     Raises:
@@ -68,10 +71,11 @@ def export_onnx(
 
     loaded = _load(name, half=precision == "half")
     facts = describe(loaded, precision)
-    graphs = {ENCODER: _encoder, DECODER: _decoder}
+    graphs: dict[str, Callable[[LoadedModel], ModelProto]] = {ENCODER: _encoder, DECODER: _decoder}
     if steps:
-        facts["steps"] = _describe_steps(loaded)
-        graphs |= {ENCODER_STEP: _encoder_step, DECODER_STEP: _decoder_step}
+        facts["steps"] = _describe_steps(loaded, band_audio)
+        decoder_step = partial(_decoder_step, band_audio=band_audio)
+        graphs |= {ENCODER_STEP: _encoder_step, DECODER_STEP: decoder_step}
     with new_files(Path(folder), find_model(name), force) as made:
         for file, make in graphs.items():
             proto = make(loaded)
@@ -142,7 +146,7 @@ def _decoder(loaded: LoadedModel) -> ModelProto:
     return _exported(graph, (codes,), ["codes"], ["audio"], axes)
 
 
-def _describe_steps(loaded: LoadedModel) -> dict[str, int]:
+def _describe_steps(loaded: LoadedModel, band_audio: bool) -> dict[str, int]:
     """Frames by which a step's output is late, sizes of a signal's state, and an unknown end."""
     import torch
 
@@ -150,7 +154,7 @@ def _describe_steps(loaded: LoadedModel) -> dict[str, int]:
 
     if not has_steps(loaded.model.generator):
         raise ModelError(f"{loaded.tag}: only spectral networks at one frame a hop have steps")
-    encoder, decoder = _steps(loaded)
+    encoder, decoder = _steps(loaded, band_audio)
     audio = torch.zeros(1, loaded.model.hop_length)
     codes = torch.zeros(1, len(loaded.model.codebook_sizes), 1, dtype=torch.long)
     return {
@@ -159,14 +163,15 @@ def _describe_steps(loaded: LoadedModel) -> dict[str, int]:
         "encoder_state": encoder.state_size(audio),
         "decoder_state": decoder.state_size(codes),
         "unknown_end": UNKNOWN_END,
+        "band_audio": band_audio,
     }
 
 
-def _steps(loaded: LoadedModel) -> Any:
+def _steps(loaded: LoadedModel, band_audio: bool = False) -> Any:
     from espnet2.gan_codec.bscodec.inference.onnx_step import DecoderStep, EncoderStep
 
     generator = loaded.model.generator
-    return EncoderStep(generator).eval(), DecoderStep(generator).eval()
+    return EncoderStep(generator).eval(), DecoderStep(generator, band_audio).eval()
 
 
 def _encoder_step(loaded: LoadedModel) -> ModelProto:
@@ -176,11 +181,12 @@ def _encoder_step(loaded: LoadedModel) -> ModelProto:
     return _exported_step(_steps(loaded)[0], audio, {"audio": 1, "codes": 2})
 
 
-def _decoder_step(loaded: LoadedModel) -> ModelProto:
+def _decoder_step(loaded: LoadedModel, band_audio: bool) -> ModelProto:
     import torch
 
     codes = torch.zeros(2, len(loaded.model.codebook_sizes), 3, dtype=torch.long)
-    return _exported_step(_steps(loaded)[1], codes, {"codes": 2, "audio": 1})
+    step, axis = _steps(loaded, band_audio)[1], 2 if band_audio else 1
+    return _exported_step(step, codes, {"codes": 2, "audio": axis})
 
 
 def _exported_step(step: Any, x: Any, axes: dict[str, int]) -> ModelProto:

@@ -156,10 +156,11 @@ class EncoderStep(_Step):
 
 
 class DecoderStep(_Step):
-    """Codes (B, N, n) to audio (B, n * hop)."""
+    """Codes (B, N, n) to audio (B, n * hop); ``band_audio``: of each band, (B, N, n * hop)."""
 
-    def __init__(self, generator: BSCodecGenerator) -> None:
+    def __init__(self, generator: BSCodecGenerator, band_audio: bool = False) -> None:
         super().__init__()
+        self.band_audio = band_audio
         self.filterbank: Any = generator.filterbank
         self.decoders: Any = generator.decoders
         self.quantizer = generator.quantizer
@@ -171,8 +172,14 @@ class DecoderStep(_Step):
         latents = self.quantizer.decode(codes)
         both = zip(self.decoders, latents, strict=True)
         bands = [self._decode(d, x.transpose(1, 2), memory) for d, x in both]
-        halves = memory.extend(torch.cat(bands, dim=2) @ self.filterbank.basis, 1)
-        hop = self.filterbank.hop
+        if not self.band_audio:
+            return self._synthesis(torch.cat(bands, dim=2), self.filterbank.basis, memory)
+        bases = self.filterbank.basis.split(self.filterbank.channels)
+        both = zip(bands, bases, strict=True)
+        return torch.stack([self._synthesis(bins, basis, memory) for bins, basis in both], dim=1)
+
+    def _synthesis(self, bins: torch.Tensor, basis: torch.Tensor, memory: _Memory) -> torch.Tensor:
+        halves, hop = memory.extend(bins @ basis, 1), self.filterbank.hop
         return (halves[:, 1:, :hop] + halves[:, :-1, hop:]).flatten(1)
 
     def _decode(
