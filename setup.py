@@ -192,7 +192,7 @@ setup(
     py_modules=own_modules(),
     package_data={
         "espnet2.gan_codec.bscodec": ["py.typed", "hub/pretrained/*/*"],
-        "espnet2.gan_codec.bscodec.demo": ["template.html", "clips/*"],
+        "espnet2.gan_codec.bscodec.demo": ["*.html", "clips/*"],
         "espnet2.gan_codec.scoring": ["py.typed"],
         "espnet2.gan_codec.scoring.report": ["*.html", "*.css", "*.js"],
     },
