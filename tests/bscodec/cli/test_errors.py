@@ -34,6 +34,10 @@ from ..experiments import assert_one_error, tree, write_audio
         ("encode a.wav -o b.bsc --bands one", "--bands: invalid int value: 'one'"),
         ("encode a.wav -o b.bsc --bands 1 --max-hz 9", "not allowed with argument"),
         ("encode a.wav -o b.bsc --device tpu", "invalid choice: 'tpu'"),
+        ("encode in -o out -j 0", "-j/--nj: 0: expected a number above 0"),
+        (f"decode in -o out -j {10**30}", "expected at most 4096"),
+        (f"tokenize in -o out -j {2**62}", "expected at most 4096"),
+        (f"score --ref in --hyp in --outdir s -j {2**62}", "expected at most 4096"),
     ],
 )
 def test_wrong_command_lines_are_one_line(bscodec, line, message):

@@ -1,7 +1,9 @@
 """Dask as a place for work: what a file says, and what becomes of items."""
 
+import socket
 import sys
-from contextlib import closing
+import threading
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,15 @@ def refuse(place, message):
         ("type: local\nadapt: 5\n", "c.yaml: adapt: expected a mapping"),
         ("type: local\nadapt: {most: 1, 2: 3}\n", "c.yaml: adapt: 2, most: no setting of it"),
         ("type: local\nadapt: {maximum: few}\n", "c.yaml: adapt: maximum: expected a number"),
+        ("type: local\nadapt: {minimum: .nan}\n", "c.yaml: adapt: minimum: expected a number"),
+        ("type: local\nadapt: {wait_count: x}\n", "c.yaml: adapt: wait_count: expected a number"),
+        ("type: local\nn_workers: 0\nadapt: {interval: soon}\n", "c.yaml: 'Invalid time unit"),
+        ("type: local\nn_workers: 0\nadapt: {interval: [1]}\n", "c.yaml: "),
+        ("type: local\nn_workers: 0\nadapt: {minimum_memory: x}\n", "c.yaml: Could not interp"),
+        ("type: local\nn_workers: 0\nsilence_logs: loud\n", "c.yaml: "),
+        ("type: local\nn_workers: " + "9" * 5000, "c.yaml: no YAML: "),
+        ("type: 2026-99-99\n", "c.yaml: no YAML: month must be"),
+        ("type: " + "[" * 5000, "c.yaml: no YAML: "),
     ],
 )
 def test_a_wrong_file_is_one_line(place, text, message):
@@ -97,6 +108,7 @@ def test_settings_of_job_systems_are_those_of_dask_jobqueue(place, kind):
     good = "queue: gpu\nwalltime: '1:00'\njob_extra_directives: [-a]\nn_workers: 0\n"
     refuse(place(f"type: {kind}\n{good}gpus: 1\n"), f"c.yaml: gpus: no setting of {kind.upper()}")
     refuse(place(f"type: {kind}\n{good}"), "memory")  # has to be said
+    refuse(place(f"type: {kind}\ncores: 0\nprocesses: 0\nmemory: 1GB\n"), "division by zero")
 
 
 def test_workers_of_another_version_are_refused(place, monkeypatch):
@@ -109,9 +121,19 @@ def test_an_address_without_a_scheduler_is_one_line(monkeypatch):
     pytest.importorskip("distributed")
     import dask
 
-    with dask.config.set({"distributed.comm.timeouts.connect": "0.2s"}):
-        address = "tcp://127.0.0.1:1"
-        refuse(Cluster(address, "cpu", print), f"{address}: no Dask scheduler answers there")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            with suppress(OSError):
+                while True:
+                    with server.accept()[0] as connection:
+                        connection.sendall(b"HTTP/1.0 400 No\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        no_dask = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with dask.config.set({"distributed.comm.timeouts.connect": "2s"}):
+            for address in ("tcp://127.0.0.1:1", no_dask, "tls://127.0.0.1:1"):
+                refuse(Cluster(address, "cpu", print), f"{address}: no Dask scheduler answers")
 
 
 def test_without_dask_a_line_says_what_to_install(monkeypatch):

@@ -184,12 +184,33 @@ def test_misuse_is_one_line(make_codec):
         decoder.push(torch.zeros(1, 1, 3, dtype=torch.long))
     with pytest.raises(ValueError, match="band 1: code outside 0..63"):
         decoder.push(torch.full((1, 2, 3), 64))
+    with pytest.raises(ValueError, match="expected codes in int64, got torch.float32"):
+        decoder.push(torch.zeros(1, 2, 3))
     with pytest.raises(ValueError, match="expected 1 to 2 bands, got 3"):
         StreamEncoder(codec, bands=3)
     with pytest.raises(ValueError, match="state of another kind"):
         decoder.restore(encoder.state())
     with pytest.raises(ValueError, match="empty audio"):
         encode_batch(codec, [torch.zeros(5), torch.zeros(0)])
+
+
+@pytest.mark.parametrize("network", ["seanet", "spectral"])
+def test_a_state_with_wrong_values_is_one_line(make_codec, network):
+    """States come from files: each value has to be of the kind that is there."""
+    encoder = StreamEncoder(make_codec(network))
+    good = encoder.state()
+    tensor = next(key for key, value in good.items() if isinstance(value, torch.Tensor))
+    wrong = [
+        *({"num_samples_in": value} for value in ("x", None, 1.5, torch.zeros(3))),
+        *({"ended": value} for value in ("x", 0, None)),
+        *({tensor: value} for value in (1.5, "x", torch.zeros(()), good[tensor].double())),
+        {tensor: torch.cat([good[tensor]] * 2)},
+    ]
+    for change in wrong:
+        with pytest.raises(ValueError, match="state of"):
+            encoder.restore({**good, **change})
+    encoder.restore(good)
+    assert len(encoder.push(torch.zeros(1, 3000), last=True)) == 1
 
 
 @pytest.mark.parametrize("network", ["seanet", "spectral"])

@@ -1,5 +1,6 @@
 """Bands on threads of their own: all of the work is done, and the caller's settings come back."""
 
+import os
 import threading
 
 import pytest
@@ -55,6 +56,55 @@ def test_small_networks_take_one_thread_and_give_the_callers_back(
     assert seen == [threads] and torch.get_num_threads() == 2
     with pytest.raises(ValueError, match="NaN"):
         encoder.push(torch.full((1, 10), torch.nan))
+    assert torch.get_num_threads() == 2
+
+
+def in_new_thread(function):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function()))
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+def test_threads_that_begin_meanwhile_take_over_the_callers_number(two_threads):
+    """Torch gives a new thread the number that any thread has set last."""
+    is_inside, may_end, ends = threading.Event(), threading.Event(), []
+
+    def other():
+        with thread_pool.at_most_threads(1):
+            is_inside.set()
+            may_end.wait()
+        ends.append(torch.get_num_threads())
+
+    with thread_pool.at_most_threads(1):
+        thread = threading.Thread(target=other)
+        thread.start()
+        is_inside.wait()
+    may_end.set()
+    thread.join()
+    assert ends == [2] and torch.get_num_threads() == 2
+    assert in_new_thread(torch.get_num_threads) == 2
+
+
+def test_one_thread_asked_for_stays_one(two_threads):
+    torch.set_num_threads(1)
+    with thread_pool.at_most_threads(2, for_bands=8), thread_pool.at_most_threads(2):
+        assert torch.get_num_threads() == 1
+        assert thread_pool.schedule(8, 1000, torch.device("cpu"))[0] == 1
+    assert torch.get_num_threads() == 1 == in_new_thread(torch.get_num_threads)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_has_threads_of_its_own(two_threads):
+    """Whatever another thread did in the parent, and even in the middle of the parent's work."""
+    with thread_pool.at_most_threads(1), thread_pool._section:
+        child = os.fork()
+        if not child:
+            section = thread_pool._section
+            is_free = section.acquire(blocking=False)
+            os._exit(0 if is_free and not thread_pool._callers else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert torch.get_num_threads() == 2
 
 

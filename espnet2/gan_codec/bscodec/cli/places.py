@@ -6,12 +6,14 @@ from typing import Any
 
 from espnet2.gan_codec.bscodec.cli.jobs import print_note
 
+MAX_PROCESSES = 4096  # no machine has use for more
+
 
 def add_place_arguments(parser: argparse.ArgumentParser, processes: str) -> Any:
     """Add the options, ``processes`` says what N is; return their group."""
     group = parser.add_argument_group("processes")
     which = group.add_mutually_exclusive_group()
-    which.add_argument("-j", "--nj", type=positive, metavar="N", help=processes)
+    which.add_argument("-j", "--nj", type=num_processes, metavar="N", help=processes)
     which.add_argument(
         "--cluster",
         metavar="WHERE",
@@ -26,6 +28,13 @@ def positive(text: str) -> int:
     if not re.fullmatch(r"0*[1-9][0-9]*", text):
         raise argparse.ArgumentTypeError(f"{text}: expected a number above 0")
     return int(text)
+
+
+def num_processes(text: str) -> int:
+    """Return a whole number from 1 to ``MAX_PROCESSES``."""
+    if (count := positive(text)) > MAX_PROCESSES:
+        raise argparse.ArgumentTypeError(f"{text}: expected at most {MAX_PROCESSES}")
+    return count
 
 
 def open_place(args: argparse.Namespace):

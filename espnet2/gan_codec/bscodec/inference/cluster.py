@@ -11,6 +11,7 @@ import logging
 import os
 import pkgutil
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import ExitStack, contextmanager
@@ -85,7 +86,7 @@ class Cluster:
                 address = stack.enter_context(_started(Path(self.where)))
             try:
                 client = stack.enter_context(distributed.Client(address, set_as_default=False))
-            except (OSError, ValueError) as error:
+            except Exception as error:  # what is no scheduler may answer anything
                 raise PlaceError(f"{self.where}: no Dask scheduler answers there") from error
             scheduler = client.scheduler_info(n_workers=-1)
             if "dashboard" in scheduler["services"]:
@@ -177,19 +178,19 @@ def _started(path: Path) -> Iterator[Any]:
     if unknown := settings.keys() - _known(kind, make) - {"adapt"}:
         raise PlaceError(f"{path}: {', '.join(sorted(map(str, unknown)))}: no setting of {name}")
     adapt = settings.pop("adapt", None)
-    try:
-        _check_numbers(settings, {} if adapt is None else adapt)
-        cluster = make(**_with_defaults(kind, settings))
-    except (TypeError, ValueError, RuntimeError, OSError) as error:
-        raise PlaceError(f"{path}: {' '.join(str(error).split())}") from error
-    with cluster:
-        if adapt is not None:
-            cluster.adapt(**adapt)
+    with ExitStack() as stack:
+        try:
+            _check_numbers(settings, {} if adapt is None else adapt)
+            cluster = stack.enter_context(make(**_with_defaults(kind, settings)))
+            if adapt is not None:
+                cluster.adapt(**adapt)
+        except Exception as error:  # Dask has any kind for a setting that it cannot use
+            raise PlaceError(f"{path}: {' '.join(str(error).split())}") from error
         yield cluster
 
 
 def _check_numbers(settings: Any, adapt: Any) -> None:
-    """Raise ValueError for numbers of workers with which Dask would fail late or not at all."""
+    """Raise an error for numbers and times with which Dask would fail late or not at all."""
     count = settings.get("n_workers")
     if isinstance(count, int) and count < 0:
         raise ValueError(f"n_workers: expected 0 or more, got {count}")
@@ -197,10 +198,14 @@ def _check_numbers(settings: Any, adapt: Any) -> None:
         raise ValueError("adapt: expected a mapping, as in {minimum: 0, maximum: 100}")
     if unknown := adapt.keys() - ADAPT:
         raise ValueError(f"adapt: {', '.join(sorted(map(str, unknown)))}: no setting of it")
+    utils = _import("dask.utils")
     for key, value in adapt.items():
-        if key.startswith(("minimum", "maximum")) and "memory" not in key:
-            if not isinstance(value, (int, float)) or value < 0:
-                raise ValueError(f"adapt: {key}: expected a number, 0 or more")
+        if key.endswith("memory"):
+            utils.parse_bytes(value)
+        elif key in ("interval", "target_duration"):
+            utils.parse_timedelta(value)
+        elif not isinstance(value, (int, float)) or not value >= 0:
+            raise ValueError(f"adapt: {key}: expected a number, 0 or more")
 
 
 def read_settings(path: Path) -> tuple[str, dict[str, Any]]:
@@ -213,7 +218,7 @@ def read_settings(path: Path) -> tuple[str, dict[str, Any]]:
     require_regular(path)
     try:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise PlaceError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
     kind = settings.pop("type", None) if isinstance(settings, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
@@ -262,7 +267,9 @@ def _silence() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="distributed")  # a dashboard's port, taken
+            yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)

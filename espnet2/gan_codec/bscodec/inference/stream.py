@@ -69,7 +69,8 @@ class Stream(ABC):
         Raises:
             ValueError: it is the state of another kind of stream.
         """
-        if set(state) != set(self.state()):
+        own = self.state()
+        if set(state) != set(own) or not all(_is_alike(own[key], state[key]) for key in own):
             raise ValueError("this is the state of another kind of stream")
         for name in self.state_keys:
             value = state[name]
@@ -77,6 +78,14 @@ class Stream(ABC):
         for name, part in self.children.items():
             start = f"{name}."
             part.restore({k[len(start) :]: v for k, v in state.items() if k.startswith(start)})
+
+
+def _is_alike(own: object, value: object) -> bool:
+    """Whether a value may take another's place in a state; what is not there yet is None."""
+    if isinstance(own, torch.Tensor) and isinstance(value, torch.Tensor):
+        return own.dim() == value.dim() and own.dtype == value.dtype
+    kinds = {type(own), type(value)}
+    return len(kinds) == 1 or kinds == {type(None), torch.Tensor}
 
 
 class Chain(Stream):

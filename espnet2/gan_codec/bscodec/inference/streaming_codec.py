@@ -61,8 +61,11 @@ class _Coder(Stream):
 
     def restore(self, state: State) -> None:
         tensors = {k: v.to(self.device) for k, v in state.items() if isinstance(v, torch.Tensor)}
+        batches = {len(v) if v.dim() else None for v in tensors.values()} or {self.batch}
+        if len(batches) > 1:
+            raise ValueError("this is no state of a stream: its tensors are of several batches")
         super().restore({**state, **tensors})
-        self.batch = next((len(v) for v in tensors.values()), self.batch)
+        (self.batch,) = batches
 
     def _go_on(self, last: bool) -> None:
         if self.ended:

@@ -7,6 +7,7 @@ each other: with a thread a band only the end of the last one is waited for.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,8 @@ MAX_FRAMES = 100  # frames of a chunk, above which the first layers' signals lea
 
 Push = Callable[[torch.Tensor, bool], torch.Tensor]
 
-_section = threading.Lock()  # torch's number of threads is one for the process
+_section = threading.Lock()  # one caller at a time has threads for its bands
+_callers: list[int] = []  # torch's numbers of threads of those who compute with fewer now
 _for_bands: ContextVar[int | None] = ContextVar("threads for bands", default=None)
 
 
@@ -64,14 +66,45 @@ def at_most_threads(count: int, for_bands: int | None = None) -> Iterator[None]:
         for_bands: threads that bands may have nonetheless, as far as the caller has them: those
             wait for each other once.
     """
-    before = torch.get_num_threads()
+    before = _callers_threads()
     token = _for_bands.set(min(before, for_bands or count))
-    torch.set_num_threads(min(before, count))
     try:
+        with _lowered(before, count):
+            yield
+    finally:
+        _for_bands.reset(token)
+
+
+def _callers_threads() -> int:
+    """Return torch's number of threads as the calling thread has it outside of this module.
+
+    A new thread takes over the number last set by any thread, which may be a lowered one.
+    """
+    own = torch.get_num_threads()
+    return own if _for_bands.get() else max([own, *_callers[:1]])
+
+
+@contextmanager
+def _lowered(before: int, count: int) -> Iterator[None]:
+    """Have torch compute with at most ``count`` threads, and then with ``before`` again."""
+    callers = _callers
+    callers.append(before)
+    try:
+        torch.set_num_threads(min(before, count))
         yield
     finally:
         torch.set_num_threads(before)
-        _for_bands.reset(token)
+        callers.remove(before)
+
+
+def _begin_anew() -> None:
+    """In a forked process: what other threads were about to do is not done there."""
+    global _section, _callers
+    _section, _callers = threading.Lock(), []
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def run_bands(
@@ -116,25 +149,26 @@ def run_jobs(jobs: Sequence[Iterator[None]], threads: int) -> None:
     """
     waiting = deque(jobs)
     errors: list[BaseException] = []
-    if threads == 1 or not _section.acquire(blocking=False):
+    section = _section
+    if threads == 1 or not section.acquire(blocking=False):
         _work(waiting, errors, torch.is_inference_mode_enabled())
     else:
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
         arguments = (waiting, errors, torch.is_inference_mode_enabled())
         helpers = [threading.Thread(target=_work, args=arguments) for _ in range(threads - 1)]
         try:
-            for helper in helpers:
-                helper.start()
-            _work(*arguments)
-        except BaseException as error:  # an interrupt: the helpers stop after their step
-            errors.append(error)
+            with _lowered(_callers_threads(), 1):
+                try:
+                    for helper in helpers:
+                        helper.start()
+                    _work(*arguments)
+                except BaseException as error:  # an interrupt: the helpers stop after their step
+                    errors.append(error)
+                finally:
+                    for helper in helpers:
+                        if helper.ident is not None:
+                            helper.join()
         finally:
-            for helper in helpers:
-                if helper.ident is not None:
-                    helper.join()
-            torch.set_num_threads(before)
-            _section.release()
+            section.release()
     if errors:
         raise errors[0]
 

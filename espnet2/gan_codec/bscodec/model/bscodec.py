@@ -342,6 +342,8 @@ class BandSplitCodec(AbsGANCodec):
 
     def check_codes(self, codes: torch.Tensor) -> None:
         """Raise ValueError unless (B, N, F) codes lie within the codebooks of their bands."""
+        if codes.dtype not in (torch.int64, torch.int32):
+            raise ValueError(f"expected codes in int64, got {codes.dtype}")
         for band, size in enumerate(self.codebook_sizes[: codes.shape[1]]):
             if ((codes[:, band] < 0) | (codes[:, band] >= size)).any():
                 raise ValueError(f"band {band}: code outside 0..{size - 1}")
