@@ -13,8 +13,9 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from espnet2.gan_codec.bscodec.format.bitstream import _block_crc
-from espnet2.gan_codec.bscodec.format.header import CRC_BYTES, BitstreamError, unpack_header
+from espnet2.gan_codec.bscodec.format.blocks import block_crc
+from espnet2.gan_codec.bscodec.format.header import CRC_BYTES, BitstreamError
+from espnet2.gan_codec.bscodec.format.header_bytes import unpack_header
 from espnet2.gan_codec.bscodec.tokens.shards import _check
 
 MARK = b"\n=====\n"  # between the files of an input that stands for several
@@ -70,7 +71,7 @@ def _join_bsc(parts: dict[str, bytes]) -> bytes:
         if len(data) + size > _MAX_BYTES:
             break
         payload, codes = codes[:size].ljust(size, b"\0"), codes[size:]
-        data += payload + _block_crc(index, payload)
+        data += payload + block_crc(index, payload)
     return data
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import yaml
 
 from espnet2.gan_codec.bscodec.format.bitstream import EncodedAudio
-from espnet2.gan_codec.bscodec.format.header import BscHeader, pack_header
+from espnet2.gan_codec.bscodec.format.header import BscHeader
+from espnet2.gan_codec.bscodec.format.header_bytes import pack_header
 from espnet2.gan_codec.bscodec.hub.checkpoint import build_model
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from espnet2.gan_codec.bscodec.format.bitstream import EncodedAudio
-from espnet2.gan_codec.bscodec.format.header import BitstreamError, pack_header, unpack_header
+from espnet2.gan_codec.bscodec.format.header import BitstreamError
+from espnet2.gan_codec.bscodec.format.header_bytes import pack_header, unpack_header
 from espnet2.gan_codec.bscodec.hub.checkpoint import build_model, load_generator
 from espnet2.gan_codec.bscodec.hub.config_file import coding_conf
 from espnet2.gan_codec.bscodec.hub.error import ModelError
