@@ -45,6 +45,7 @@ REQUIREMENTS = [
 
 DASK = ["distributed>=2024.1", "dask-jobqueue>=0.8.5"]  # what today's ESPnet runs jobs by
 PARQUET = ["pyarrow>=15"]
+ENTROPY = ["constriction>=0.4"]  # range coding; Linux on Arm has no wheels: pip compiles it there
 TRAIN = ["tensorboard>=2.14", "matplotlib>=3.7"]  # ESPnet's trainer wants them, in an extra too
 SPEAKER = "asteroid-filterbanks>=0.4"  # of ESPnet's RawNet3; in its extra [spk] since 202609
 DEMO = ["auraloss>=0.4", "jinja2>=3", "matplotlib>=3.7"]
@@ -77,6 +78,7 @@ TEST = [
     *TRAIN,
     *DASK,
     *PARQUET,
+    *ENTROPY,
     *ONNX,
 ]
 
@@ -180,6 +182,7 @@ setup(
         "score": SCORE,
         "cluster": [*DASK, "bokeh>=3.1"],  # which draws the dashboard
         "parquet": PARQUET,
+        "entropy": ENTROPY,
         "onnx": ONNX,
         "test": TEST,
         "fuzz": FUZZ,

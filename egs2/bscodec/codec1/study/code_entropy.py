@@ -5,14 +5,14 @@
     bscodec tokenize dump/raw/test_speech/wav.scp -o exp/tokens/test
     code_entropy.py bscodec-mini exp/tokens/train exp/tokens/test -o codes.safetensors
 
-A network for every band sees what its and the lower bands' codes of six frames before, and those of
-the lower bands of the same frame, stand for, and gives each of the band's codes a probability. It is
-trained on the first folder, and rounded to the integers of docs/bitstream.md. The table has the mean
-of -log2 of the integer probabilities on the second folder: what the range coder then takes. Beside it
-are the bits stored, and what the codes' frequencies in the first folder alone give.
+A network for every band sees what its and the lower bands' codes of six frames before, and those
+of the lower bands of the same frame, stand for, and gives each of the band's codes a probability.
+It is trained on the first folder, and rounded to the integers of docs/bitstream.md. The table has
+the mean of -log2 of the integer probabilities on the second folder: what the range coder takes.
+Beside it are the bits stored, and what the codes' frequencies in the first folder alone give.
 
-The file belongs beside the model's weights; its name there is codes.safetensors. With --unrounded the
-networks stay in floating point: a table alone, of what rounding costs.
+The file belongs beside the model's weights, where its name is codes.safetensors. With --unrounded
+the networks stay in floating point: a table alone, of what rounding costs.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from espnet2.gan_codec.bscodec.tokens.metadata import TokensError
 from espnet2.gan_codec.bscodec.tokens.reader import read_tokens
 from espnet2.gan_codec.scoring.markdown import markdown_table
 
-BATCH = 512  # frames
+ROWS = 512  # frames whose bits are found at once
 NO_CODE = -1
 
 
 def read_codes(folder: str) -> torch.Tensor:
-    """All codes (frames, N) of a folder of tokens, with PAST frames of none before an utterance."""
+    """All codes (frames, N) of a folder of tokens; before an utterance, PAST frames of none."""
     tokens = read_tokens(folder)
     try:
         parts = []
@@ -60,14 +60,14 @@ def times_of(codes: torch.Tensor) -> torch.Tensor:
     return (codes[:, 0] != NO_CODE).nonzero()[:, 0]
 
 
-def train(network: BandNetwork, codes: torch.Tensor, updates: int) -> None:
-    """Fit by AdamW, the rate falling to zero along a cosine."""
+def train(network: BandNetwork, codes: torch.Tensor, updates: int, batch_size: int) -> None:
+    """Fit by AdamW to batches of frames, the rate falling to zero along a cosine."""
     times = times_of(codes)
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.01, fused=True)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, updates)
     for _ in range(updates):
         optimizer.zero_grad()
-        batch = times[torch.randint(len(times), (BATCH,))]
+        batch = times[torch.randint(len(times), (batch_size,))]
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = network(codes, batch).mean()
         loss.backward()
@@ -78,7 +78,7 @@ def train(network: BandNetwork, codes: torch.Tensor, updates: int) -> None:
 @torch.no_grad()
 def float_bits(network: BandNetwork, codes: torch.Tensor) -> float:
     """Mean bits a code by the network as it was trained."""
-    return torch.cat([network(codes, t) for t in times_of(codes).split(BATCH)]).mean().item()
+    return torch.cat([network(codes, t) for t in times_of(codes).split(ROWS)]).mean().item()
 
 
 def integer_bits(predictor: Predictor, codes: torch.Tensor, band: int) -> float:
@@ -92,8 +92,8 @@ def integer_bits(predictor: Predictor, codes: torch.Tensor, band: int) -> float:
         end = predictor.ends[lower]
         vectors[0, PAST:, end - shown.shape[1] : end] = shown
     total, times = 0.0, times_of(codes).numpy()
-    for start in range(0, len(codes), BATCH):
-        frames = range(start, min(start + BATCH, len(codes)))
+    for start in range(0, len(codes), ROWS):
+        frames = range(start, min(start + ROWS, len(codes)))
         there = times[(times >= frames.start) & (times < frames.stop)]
         if not len(there):
             continue
@@ -136,7 +136,7 @@ def measure(args: argparse.Namespace) -> None:
         torch.manual_seed(0)
         began = time.monotonic()
         network = BandNetwork(books[: band + 1], rounds=not args.unrounded)
-        train(network, codes, args.updates)
+        train(network, codes, args.updates, args.batch)
         tensors |= {f"{band}.{name}": value for name, value in network.integers().items()}
         if args.unrounded:
             found = float_bits(network, held_out)
@@ -168,6 +168,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("test", help="folder of tokens of other recordings")
     parser.add_argument("-o", "--output", type=Path, help="file for the predictor")
     parser.add_argument("--updates", type=int, default=3000, help="a band")
+    parser.add_argument("--batch", type=int, default=512, help="frames of an update")
     parser.add_argument("--unrounded", action="store_true", help="networks in floating point")
     return run_script(measure, parser.parse_args(argv))
 

@@ -104,7 +104,7 @@ class BandNetwork(nn.Module):
         for layer in (self.input, self.hidden):
             hidden = self._activation(self._layer(layer, hidden), 0)
         group_query, code_query = self._layer(self.query, hidden).split(KEY, dim=1)
-        slots = self.slots[windows[:, -1, -1]]
+        slots = self.slots[windows[:, -1, len(self.vectors) - 1]]
         groups, places = slots >> self.low_bits, slots & ((1 << self.low_bits) - 1)
         group_query = self._activation(group_query, -MAX_INT8)
         code_query = self._activation(code_query + self.offsets[groups], -MAX_INT8)

@@ -9,7 +9,7 @@ from espnet2.gan_codec.bscodec.entropy.predictor import Predictor, PredictorErro
 from espnet2.gan_codec.bscodec.entropy.range_coder import MissingCoder, RangeCoder
 from espnet2.gan_codec.bscodec.format.header import BscHeader
 from espnet2.gan_codec.bscodec.hub.error import ModelError
-from espnet2.gan_codec.bscodec.hub.resolver import PREDICTOR, PRETRAINED, packaged_models
+from espnet2.gan_codec.bscodec.hub.resolver import PREDICTOR, find_model, packaged_models
 
 
 def load_coder(checkpoint: Path, fingerprint: str) -> RangeCoder:
@@ -19,15 +19,10 @@ def load_coder(checkpoint: Path, fingerprint: str) -> RangeCoder:
         ModelError: it has no predictor or one of other weights, or constriction is not installed.
     """
     path = checkpoint.with_name(PREDICTOR)
-    if not path.is_file():
-        raise ModelError(f"{checkpoint.parent}: no code predictor there ({PREDICTOR})")
-    try:
-        predictor = Predictor.load(path)
-        if predictor.model != fingerprint:
-            raise ModelError(f"{path}: predicts the codes of other weights than those beside it")
-        return RangeCoder(predictor)
-    except (PredictorError, MissingCoder) as error:
-        raise ModelError(str(error)) from error
+    coder = _loaded(path)
+    if coder.predictor.model != fingerprint:
+        raise ModelError(f"{path}: predicts the codes of other weights than those beside it")
+    return coder
 
 
 def check_coder(coder: RangeCoder, header: BscHeader, name: str) -> None:
@@ -43,14 +38,16 @@ def packaged_coder(header: BscHeader, name: str) -> RangeCoder:
     """Return the coder for a file of a model that comes with the package. Raises ModelError."""
     if header.model not in packaged_models():
         raise ModelError(f"{name}: entropy-coded by the predictor of the model '{header.model}'")
-    coder = _packaged(header.model)
+    coder = _loaded(find_model(header.model).checkpoint.with_name(PREDICTOR))
     check_coder(coder, header, name)
     return coder
 
 
 @functools.lru_cache(maxsize=1)
-def _packaged(tag: str) -> RangeCoder:
+def _loaded(path: Path) -> RangeCoder:
+    if not path.is_file():
+        raise ModelError(f"{path.parent}: no code predictor there ({PREDICTOR})")
     try:
-        return RangeCoder(Predictor.load(PRETRAINED / tag / PREDICTOR))
-    except (PredictorError, MissingCoder, OSError) as error:
+        return RangeCoder(Predictor.load(path))
+    except (PredictorError, MissingCoder) as error:
         raise ModelError(str(error)) from error
