@@ -62,6 +62,7 @@ SCORE = [
     SPEAKER,
 ]
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20"]
+SERVE = [*DEMO, "gradio>=6"]  # before, its page asked other hosts for scripts
 TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
@@ -80,6 +81,7 @@ TEST = [
     *PARQUET,
     *ENTROPY,
     *ONNX,
+    *SERVE,
 ]
 
 # Its wheels are for Linux on x86-64; 2.3 has the one for Python 3.10, 3.x those for 3.11 to 3.13.
@@ -184,6 +186,7 @@ setup(
         "parquet": PARQUET,
         "entropy": ENTROPY,
         "onnx": ONNX,
+        "serve": SERVE,
         "test": TEST,
         "fuzz": FUZZ,
         "audit": AUDIT,
@@ -192,7 +195,7 @@ setup(
     py_modules=own_modules(),
     package_data={
         "espnet2.gan_codec.bscodec": ["py.typed", "hub/pretrained/*/*"],
-        "espnet2.gan_codec.bscodec.demo": ["template.html", "clips/*"],
+        "espnet2.gan_codec.bscodec.demo": ["*.html", "clips/*"],
         "espnet2.gan_codec.scoring": ["py.typed"],
         "espnet2.gan_codec.scoring.report": ["*.html", "*.css", "*.js"],
     },

@@ -25,6 +25,21 @@ def write_experiment(folder, network="spectral", checkpoint="valid.mel_loss.best
     return model.state_dict()
 
 
+def write_model(folder, conf):
+    """A model with codebooks as if trained."""
+    from espnet2.gan_codec.bscodec import BSCodec
+
+    weights = BSCodec(**conf).state_dict()
+    for name, value in weights.items():
+        if name.endswith("_codebook.embed"):
+            value.normal_(std=0.1)
+        elif name.endswith("_codebook.inited"):
+            value.fill_(1)
+    folder.mkdir()
+    write_config(folder, codec_conf=conf)
+    torch.save({f"codec.{k}": v for k, v in weights.items()}, folder / "valid.mel_loss.best.pth")
+
+
 def write_config(folder, **contents):
     contents = {"codec": "bscodec", "max_epoch": 3, **contents}
     (folder / "config.yaml").write_text(yaml.safe_dump(contents))

@@ -50,13 +50,15 @@ class Result:
 
 
 @pytest.fixture
-def bscodec(capsys):
+def bscodec(capsys, monkeypatch):
     """Run a command line, without its first word, in this process."""
 
     def run(line):
         capsys.readouterr()
         try:
-            status = main(shlex.split(line))
+            words = shlex.split(line)
+            monkeypatch.setattr("sys.argv", ["bscodec", *words])  # as a shell has it
+            status = main(words)
         except SystemExit as stop:
             status = stop.code
         result = Result(status, capsys.readouterr())

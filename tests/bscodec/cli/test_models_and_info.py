@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +69,28 @@ def test_models_lists_packaged_and_published(bscodec):
     bscodec("encode a.wav -o a.bsc")
     assert cards[0]["fingerprint"] == EncodedAudio.load("a.bsc").fingerprint
     assert cards[0]["bitrate"] == 1200 and cards[4]["tag"] == "BSCodec_band_simvq_2band"
+
+
+def test_files_of_an_older_version_are_decoded_by_it(bscodec, pretrained, monkeypatch, workplace):
+    write_audio("a.wav")
+    bscodec("encode a.wav -o old.bsc")
+    bscodec("decode old.bsc -o old.wav")
+    newer = workplace / "pretrained"
+    shutil.copytree(pretrained / "bscodec-mini", newer / "bscodec-mini@1")
+    shutil.copytree(pretrained / "other", newer / "bscodec-mini")
+    monkeypatch.setattr(resolver, "PRETRAINED", newer)
+    bscodec("encode a.wav -o new.bsc")
+    bscodec("encode a.wav -o again.bsc --model bscodec-mini@1")
+    names = [line.split()[0] for line in bscodec("models").out.splitlines()]
+    assert names[1:3] == ["bscodec-mini", "bscodec-mini@1"]
+    assert Path("again.bsc").read_bytes() == Path("old.bsc").read_bytes()
+    assert Path("new.bsc").read_bytes() != Path("old.bsc").read_bytes()
+    assert bscodec("decode old.bsc new.bsc -o out").status == 0
+    assert Path("out/old.wav").read_bytes() == Path("old.wav").read_bytes()
+    assert bscodec("decode old.bsc -o out --force --model bscodec-mini").status == 0
+    assert Path("out/old.wav").read_bytes() == Path("old.wav").read_bytes()
+    refused = bscodec("decode new.bsc -o no.wav --model bscodec-mini@1")
+    assert_one_error(refused, "made by the model 'bscodec-mini' with fingerprint")
 
 
 def test_info_gives_the_real_rates(bscodec):

@@ -1,6 +1,9 @@
 """``bscodec upload`` to a hub with the real one's endpoints, through the real client."""
 
 import json
+import shlex
+import shutil
+import zipfile
 
 import pytest
 import yaml
@@ -9,7 +12,7 @@ from espnet2.gan_codec.bscodec.hub.checkpoint import load_model
 from espnet2.gan_codec.bscodec.hub.export import export_experiment
 
 from ...hub_server import TOKEN
-from ..experiments import assert_one_error
+from ..experiments import assert_one_error, write_experiment
 
 SCORES = {
     "speech": {"pesq": {"mean": 2.41}, "mel": {"mean": 0.71}},
@@ -68,6 +71,7 @@ def test_the_card(bscodec, hub, token, packed, workplace):
     text = files_of(hub)["README.md"]
     card = ModelCard(text.decode())
     card.validate()
+    assert card.data.get("model_name") == "codec" and card.text.startswith("\n# codec\n")
     assert card.data.license == "cc-by-4.0" and card.data.datasets == ["me/speech", "me/music"]
     assert card.data.get("library_name") == "espnet" and "bscodec" in card.data.tags
     assert card.data.metrics == ["mel", "pesq"]
@@ -104,17 +108,60 @@ def test_a_pull_request_leaves_the_branch_alone(bscodec, hub, token, packed):
     assert load_model("you/codec@refs/pr/1", "cpu").fingerprint == digest
 
 
+def add_to(archive, name, content=b"x", mode=0o100644):
+    entry = zipfile.ZipInfo(name)
+    entry.external_attr = mode << 16
+    with zipfile.ZipFile(archive, "a") as packed:
+        packed.writestr(entry, content)
+
+
+@pytest.mark.parametrize("name", [".env", ".git/config", "a/.netrc", "../x", "a/../../x", "/x"])
+def test_only_files_of_a_packed_model_go(bscodec, hub, token, packed, name):
+    add_to(packed, name)
+    refused = bscodec(f"upload {packed} me/codec")
+    assert_one_error(refused, f"other.zip: holds {name}, which is no part of a packed model")
+    assert not hub.repositories
+
+
+def test_a_packed_model_has_to_load(bscodec, hub, token, packed, workplace):
+    for name in ("other.pth", "config.yaml"):
+        shutil.copy(packed, "broken.zip")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            add_to("broken.zip", name, b"[")  # the last of one name counts
+        assert_one_error(bscodec("upload broken.zip me/codec"), "broken.zip/")
+    shutil.copy(packed, "link.zip")
+    add_to("link.zip", "link", b"/etc/passwd", 0o120777)
+    assert_one_error(bscodec("upload link.zip me/codec"), "link.zip: holds link, which is no part")
+    shutil.copy(packed, "folder.zip")
+    add_to("folder.zip", "README.md/x")
+    assert_one_error(bscodec("upload folder.zip me/codec"), "README.md is a folder there")
+    assert not hub.repositories
+
+
+def test_a_name_is_no_card(bscodec, hub, token, workplace):
+    name = "a: b\n---\nlicense: mit\n---\n# c"
+    write_experiment(workplace / name)
+    assert bscodec(f"upload {shlex.quote(name)} me/codec --license cc-by-4.0").status == 0
+    card = files_of(hub)["README.md"]
+    assert metadata(card)["license"] == "cc-by-4.0" and b"mit" not in card
+
+
 def test_what_is_refused_is_one_line(bscodec, hub, packed, workplace, monkeypatch):
     assert_one_error(bscodec(f"upload {packed} me/codec"), "no Hugging Face token")
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     assert bscodec(f"upload {packed} me/codec").status == 1
+    monkeypatch.setenv("HF_TOKEN", "é")
+    assert_one_error(bscodec(f"upload {packed} me/codec"), "me/codec: the token is none; ")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     hub.add("you/codec")
     refused = bscodec(f"upload {packed} you/codec")
     assert_one_error(refused, "you/codec: the Hugging Face hub refuses (403)")
     refused = bscodec(f"upload {packed} me/codec --license of-my-own")
-    assert_one_error(refused, 'me/codec: Invalid metadata in README.md. - "license" must be one')
-    assert_one_error(bscodec(f"upload {packed} 'no name'"), "no name: not to be had")
+    assert_one_error(refused, 'me/codec: the card\'s metadata: "license" must be one')
+    assert "me/codec" not in hub.repositories, "none is made for a card that is refused"
+    for name in ("'no name'", "me", "me/codec/x", "me/codec@main", "me/../codec"):
+        refused = bscodec(f"upload {packed} {name}")
+        assert_one_error(refused, "expected a repository of the Hugging Face hub, owner/name")
     (workplace / "summary.json").write_text("[]")
     refused = bscodec(f"upload {packed} me/codec --scores summary.json")
     assert_one_error(refused, "summary.json: no summary.json of bscodec score")

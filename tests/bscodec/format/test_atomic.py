@@ -8,7 +8,11 @@ import sys
 import pytest
 
 from espnet2.gan_codec.bscodec.format import atomic
-from espnet2.gan_codec.bscodec.format.atomic import atomic_write, create_temporary
+from espnet2.gan_codec.bscodec.format.atomic import (
+    atomic_write,
+    create_temporary,
+    temporary_folder,
+)
 
 WRITER = """
 import sys, time
@@ -46,6 +50,20 @@ def test_what_a_killed_writer_left_is_removed_by_the_next(tmp_path, writer):
     writer.wait()
     assert len(names(tmp_path)) == 1 and names(tmp_path)[0].startswith(".bscodec-")
     write(tmp_path / "b")
+    assert names(tmp_path) == ["b"]
+
+
+def test_a_killed_writer_s_folder_too(tmp_path):
+    code = "import os, sys\nfrom espnet2.gan_codec.bscodec.format.atomic import temporary_folder\n"
+    code += "with temporary_folder(sys.argv[1]) as made:\n (made / 'a').touch()\n os._exit(9)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)])
+    (left,) = tmp_path.iterdir()
+    assert names(left) == ["a"]
+    atomic._cleaned.clear()
+    with temporary_folder(tmp_path) as made:
+        assert list(tmp_path.iterdir()) == [made]
+        write(tmp_path / "b")
+        assert made.exists(), "of a writer that lives"
     assert names(tmp_path) == ["b"]
 
 

@@ -115,7 +115,14 @@ def files(folder):
 def start(home):
     environment = {**os.environ, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1"}
     line = [*COMMAND, "-o", f"{home.name}.bsc", "--model", NAME]
-    return subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=-1, text=True)
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    # a shell has what it starts in the background ignore SIGINT
+    return subprocess.Popen(
+        line,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **pipes,
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,7 +130,8 @@ def start(home):
     [
         (signal.SIGKILL, 0),
         (signal.SIGTERM, 1),
-        *(pytest.param(signal.SIGKILL, seed, marks=pytest.mark.long) for seed in range(2, 8)),
+        (signal.SIGINT, 2),
+        *(pytest.param(signal.SIGKILL, seed, marks=pytest.mark.long) for seed in range(3, 8)),
     ],
 )
 def test_a_download_is_killed_and_goes_on(hub, tmp_path, kind, seed):

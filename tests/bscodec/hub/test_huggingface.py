@@ -81,8 +81,33 @@ def test_only_the_wanted_weights_are_fetched(hub, tmp_path):
     assert hub.sent("other.pth") and not hub.sent(WEIGHTS)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_model_that_a_repository_does_not_have(hub, tmp_path, layout):
+    hub.add("me/codec", make_repository(tmp_path / "repository", layout))
+    refused("me/codec/wrong", "me/codec: no config.yaml of model 'wrong'")
+    if layout != "plain":
+        assert find_model("me/codec/small").tag == "small"
+
+
+def test_config_and_weights_are_of_one_commit(hub, repository, tmp_path, monkeypatch):
+    expected = load_model(str(tmp_path / "repository"), "cpu").fingerprint
+    newer = make_repository(tmp_path / "newer", seed=1)
+    once = huggingface.download
+
+    def download(*args, **kwargs):
+        folder = once(*args, **kwargs)
+        repository.commit({WEIGHTS: (newer / WEIGHTS).read_bytes(), "config.yaml": b"codec: dac"})
+        return folder
+
+    monkeypatch.setattr("espnet2.gan_codec.bscodec.hub.resolver.download", download)
+    assert load_model("me/codec", "cpu").fingerprint == expected
+
+
 def test_what_may_not_be_seen(hub, repository, tmp_path, monkeypatch):
     refused("me/none", "there is none, or it is private", "HF_TOKEN")
+    monkeypatch.setenv("HF_TOKEN", "é")
+    refused("me/none", "the token is none; `hf auth login` or HF_TOKEN gives a token")
+    monkeypatch.delenv("HF_TOKEN")
     repository.private = True
     refused("me/codec", "there is none, or it is private")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
@@ -142,6 +167,24 @@ def test_a_full_disk_is_named(repository, monkeypatch):
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     refused("me/codec", "me/codec: /cache/blobs/x: No space left on device")
+
+    def fail_within(*args, **kwargs):
+        raise RuntimeError("a thread failed") from OSError(28, "No space left on device")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail_within)
+    refused("me/codec", "me/codec: /", "/hf/hub: No space left on device")
+
+
+def test_offline_is_named(hub, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    refused("me/codec", "HF_HUB_OFFLINE is set, and the cache has not all")
+    assert not hub.requests
+
+
+def test_addresses_are_not_logged(repository, caplog):
+    with caplog.at_level("INFO"):
+        find_model("me/codec")
+    assert not [record for record in caplog.records if "http" in record.getMessage()]
 
 
 def bscodec(*arguments, **options):

@@ -24,7 +24,7 @@ def repository(tmp_path, monkeypatch):
     folder = tmp_path / "repository"
     folder.mkdir()
 
-    def download(repository, revision, patterns):
+    def download(repository, revision, patterns, commit=None):
         if repository == "no/where":
             raise HubError("no/where: the hub cannot be reached")
         return folder

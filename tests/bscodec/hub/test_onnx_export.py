@@ -11,7 +11,7 @@ from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.export import package_model
 
 from ..conftest import tiny_conf
-from ..experiments import make_noise, tree, write_config, write_experiment
+from ..experiments import make_noise, tree, write_experiment, write_model
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -81,6 +81,9 @@ def test_steps_give_what_the_whole_gives(tmp_path):
     export_onnx(str(tmp_path / "tiny"), tmp_path / "onnx", steps=True)
     exported = OnnxCodec(tmp_path / "onnx")
     hop = exported.facts["hop_length"]
+    for odd in (np.zeros((2, hop + 1)), np.zeros((2, 0)), np.zeros((0, hop)), np.zeros((3, hop))):
+        with pytest.raises(ValueError, match="audio: (expected|a batch of 3 after one of 2)"):
+            list(exported.encode_live([np.zeros((2, hop)), odd]))
     for frames, size in ((1, 1), (3, 2), (30, 1), (30, 7), (30, 30)):
         audio = np.stack([make_noise(frames * hop, seed=seed) for seed in range(2)])
         codes = exported.encode(audio)
@@ -93,25 +96,29 @@ def test_steps_give_what_the_whole_gives(tmp_path):
         assert np.abs(live - exported.decode(codes)).max() < 1e-5
 
 
+def test_what_has_no_answer_is_refused(folder, exported):
+    """onnxruntime would end the process at some of these."""
+    for shape in ((0, 1000), (1, 0), (1000,), (1, 1, 1000)):
+        with pytest.raises(
+            ValueError, match=r"audio: expected the shape \(1 or more, 1 or more\)"
+        ):
+            exported.encode(np.zeros(shape))
+    for shape in ((0, 2, 3), (1, 2, 0), (1, 1, 3), (1, 3, 3), (2, 3)):
+        with pytest.raises(ValueError, match="codes: expected the shape"):
+            exported.decode(np.zeros(shape))
+    for code in (-1, 64, 2**40):
+        with pytest.raises(ValueError, match=r"0 to size - 1 of the codebooks, \[1024, 64\]"):
+            exported.decode(np.full((1, 2, 3), code))
+    assert exported.decode(np.array([[[1023], [63]]])).shape == (1, 320)
+    for live in (exported.encode_live, exported.decode_live):
+        with pytest.raises(ModelError, match="no files for live audio: export it with --steps"):
+            live([])
+
+
 def test_a_model_without_steps_is_one_line(folder, tmp_path):
     with pytest.raises(ModelError, match="only spectral networks at one frame a hop have steps"):
         export_onnx(str(folder / "tiny"), tmp_path / "onnx", steps=True)
     assert tree(tmp_path) == []
-
-
-def write_model(folder, conf):
-    """A model with codebooks as if trained."""
-    from espnet2.gan_codec.bscodec import BSCodec
-
-    weights = BSCodec(**conf).state_dict()
-    for name, value in weights.items():
-        if name.endswith("_codebook.embed"):
-            value.normal_(std=0.1)
-        elif name.endswith("_codebook.inited"):
-            value.fill_(1)
-    folder.mkdir()
-    write_config(folder, codec_conf=conf)
-    torch.save({f"codec.{k}": v for k, v in weights.items()}, folder / "valid.mel_loss.best.pth")
 
 
 def test_silence_and_full_scale(model, exported):
@@ -157,6 +164,23 @@ def test_int8_is_near(folder, model, exported):
     assert coarse.facts["weights"] == "int8"
     codes = exported.encode(make_noise(50000)[None])
     exact, rounded = exported.decode(codes), coarse.decode(codes)
+    assert 0 < np.linalg.norm(exact - rounded) < 0.05 * np.linalg.norm(exact)
+
+
+def test_int8_takes_lstms_too(tmp_path):
+    torch.manual_seed(0)
+    conf = tiny_conf("seanet", use_mel_loss=False, use_spectral_loss=True, hidden_dim=64)
+    write_model(tmp_path / "tiny", conf)
+    export_onnx(str(tmp_path / "tiny"), tmp_path / "int8", "int8")
+    graph = onnx.load(tmp_path / "int8" / "decoder.onnx").graph
+    kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    made = {name: node.op_type for node in graph.node for name in node.output}
+    lstms = [node for node in graph.node if node.op_type == "LSTM"]
+    assert lstms and all(made[name] == "Mul" for node in lstms for name in node.input[1:3])
+    assert all(kinds[node.input[3]] == onnx.TensorProto.FLOAT for node in lstms)
+    model, coarse = load_model(str(tmp_path / "tiny"), "cpu").model, OnnxCodec(tmp_path / "int8")
+    codes = model.encode(torch.from_numpy(make_noise(9000)[None, None]))
+    exact, rounded = model.decode(codes).detach()[:, 0].numpy(), coarse.decode(codes.numpy())
     assert 0 < np.linalg.norm(exact - rounded) < 0.05 * np.linalg.norm(exact)
 
 

@@ -22,6 +22,7 @@ from corpus_sets import write_text
 
 from espnet2.gan_codec.bscodec.hub.config_file import read_yaml
 from espnet2.gan_codec.bscodec.hub.error import ModelError
+from espnet2.gan_codec.bscodec.hub.export import espnet_defaults
 from espnet2.gan_codec.bscodec.hub.resolver import find_model
 from espnet2.gan_codec.bscodec.hub.weights import read_weights
 
@@ -34,9 +35,7 @@ def fetch(name: str, expdir: Path) -> Path:
     if checkpoint.is_file():
         return folder
     check(files.config, files.checkpoint)
-    from espnet2.tasks.gan_codec import GANCodecTask
-
-    config = {**GANCodecTask.get_default_config(), **read_yaml(files.config)}
+    config = {**espnet_defaults(), **read_yaml(files.config)}
     weights = {f"codec.{key}": value for key, value in read_weights(files.checkpoint).items()}
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "config.yaml").is_file():

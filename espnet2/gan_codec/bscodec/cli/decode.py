@@ -20,6 +20,7 @@ from espnet2.gan_codec.bscodec.cli.file_work import (
 from espnet2.gan_codec.bscodec.cli.jobs import Job, list_jobs, older_than_input, print_note
 from espnet2.gan_codec.bscodec.cli.places import add_place_arguments
 from espnet2.gan_codec.bscodec.cli.standard_streams import StandardStreams, standard_streams
+from espnet2.gan_codec.bscodec.format.header import BscHeader
 
 HELP = "turn .bsc files into audio files"
 DESCRIPTION = """
@@ -131,7 +132,7 @@ class _Decoding:
 
         header = _read_header(job, self.args.salvage)
         codec_of = self.codec_of or _codecs_of_process(args.model, self.device, args.precision)
-        codec = codec_of(header.model, str(job.source))
+        codec = codec_of(header, str(job.source))
         written = codec.decode_file(
             *(job.source, job.target, args.bands, args.max_hz, args.float32, progress, args.rate),
             damaged=damaged if args.salvage else None,
@@ -194,8 +195,8 @@ def _rate(text: str) -> int | str:
 class _Codecs:
     """The codec for a file: of ``--model`` if that was given, else the one its header names.
 
-    Only models that we know by name are taken from a header, so that a file cannot have
-    anything loaded of its own choice.
+    Of a packaged model it is the version that made the file.  Only models that we know by name
+    are taken from a header, so that a file cannot have anything loaded of its own choice.
     """
 
     def __init__(
@@ -207,13 +208,15 @@ class _Codecs:
         if name is not None:
             self.load(name)
 
-    def __call__(self, tag: str, path: str):
+    def __call__(self, header: BscHeader, path: str):
+        from espnet2.gan_codec.bscodec.hub.cards import version_that_made
         from espnet2.gan_codec.bscodec.hub.error import ModelError
         from espnet2.gan_codec.bscodec.hub.resolver import PUBLISHED_MODELS, packaged_models
 
-        if self.name is None and tag not in (*packaged_models(), *PUBLISHED_MODELS):
-            raise ModelError(f"{path}: made by the model '{tag}': give that with --model")
-        return self.load(self.name or tag)
+        name = self.name or header.model
+        if self.name is None and name not in (*packaged_models(), *PUBLISHED_MODELS):
+            raise ModelError(f"{path}: made by the model '{name}': give that with --model")
+        return self.load(version_that_made(name, header.fingerprint))
 
     def load(self, name: str):
         """Load a model once; a model that could not be had is not tried again."""

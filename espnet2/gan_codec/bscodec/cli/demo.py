@@ -6,7 +6,7 @@ import shlex
 from importlib.util import find_spec
 from pathlib import Path
 
-from espnet2.gan_codec.bscodec.cli.jobs import print_text
+from espnet2.gan_codec.bscodec.cli.jobs import print_line, print_text
 from espnet2.gan_codec.bscodec.cli.usage import add_model_arguments
 
 HELP = "code the clips that come with the package and make a page of the results"
@@ -33,16 +33,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="audio files to code instead of the shipped ones; a name that begins with speech_, "
         "sound_ or music_ says the domain, and licences.tsv beside them where they come from",
     )
+    served = parser.add_argument_group("a page that codes what one gives it, instead")
+    served.add_argument(
+        "--serve",
+        action="store_true",
+        help="serve it by gradio until interrupted; nothing is kept (extra [serve])",
+    )
+    served.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="where; 0.0.0.0 lets other machines in (default: %(default)s)",
+    )
+    served.add_argument(
+        "--port", type=_port, default=7860, help="0: one that is free (default: %(default)s)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make encoded/, decoded/, results.tsv, results.json and report.html; return the status."""
-    from espnet2.gan_codec.bscodec.demo.clips import SHIPPED, DemoError, find_clips
+    """Make encoded/, decoded/, results.tsv, results.json and report.html, or serve a page.
 
-    missing = [name for name in PACKAGES if find_spec(name) is None]
-    if missing:
-        names = " and ".join(missing)
-        raise DemoError(f"the demo also needs {names}: pip install 'espnet-bscodec[demo]'")
+    Returns:
+        The exit status.
+    """
+    if args.serve:
+        return _serve(args)
+    from espnet2.gan_codec.bscodec.demo.clips import SHIPPED, find_clips
+
+    _check_packages()
     clips = find_clips(Path(args.clips) if args.clips else SHIPPED)
 
     from tqdm import tqdm
@@ -78,6 +95,35 @@ def run(args: argparse.Namespace) -> int:
         f"\n{NOTES.format(runs=RUNS)}\n\n{out / 'report.html'}: open it in a browser to listen"
     )
     return 0
+
+
+def _serve(args: argparse.Namespace) -> int:
+    _check_packages()
+
+    from espnet2.gan_codec.bscodec.codec import Codec
+    from espnet2.gan_codec.bscodec.demo.serve import serve
+
+    codec = Codec.from_pretrained(args.model, args.device, args.precision)
+    serve(
+        *(codec, args.host, args.port),
+        started=lambda address: print_line(f"{address}: open it in a browser; Ctrl-C ends it"),
+    )
+    return 0
+
+
+def _check_packages() -> None:
+    from espnet2.gan_codec.bscodec.demo.clips import DemoError
+
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        names = " and ".join(missing)
+        raise DemoError(f"the demo also needs {names}: pip install 'espnet-bscodec[demo]'")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text}: expected a number from 0 to 65535")
+    return int(text)
 
 
 def _command_line(args: argparse.Namespace) -> str:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from espnet2.gan_codec.bscodec.cli.jobs import print_line
-from espnet2.gan_codec.bscodec.cli.usage import UsageError
+from espnet2.gan_codec.bscodec.cli.usage import UsageError, folder_name
 
 HELP = "write a model for ESPnet, as safetensors or as ONNX"
 DESCRIPTION = """
@@ -14,6 +14,11 @@ and with --archive TAG.zip too, as espnet2.bin.pack makes it for the model zoo. 
 config.yaml and model.safetensors with what coding needs alone, a model for --model. onnx:
 encoder.onnx and decoder.onnx for onnxruntime, here or in a browser, and model.json about them.
 docs/export.md has more.
+"""
+EPILOG = """
+To train on: espnet2.bin.gan_codec_train --init_param DIR/TAG.pth; from safetensors, after 'bscodec
+export DIR -o DIR2'; not from onnx, but from the model whose fingerprint is in model.json. Files of
+other content in DIR are replaced with --force alone, those of MODEL itself never.
 """
 ESPNET, SAFETENSORS, ONNX = FORMS = ("espnet", "safetensors", "onnx")
 # what each option goes with
@@ -29,7 +34,10 @@ _FORMS_OF = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the model, the form and where to write it."""
     parser.add_argument("model", metavar="MODEL", help="a tag, folder, checkpoint or hub name")
-    parser.add_argument("-o", "--output", metavar="DIR", required=True, help="made if needed")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", type=folder_name, required=True, help="made if needed"
+    )
+    parser.add_argument("--force", action="store_true", help="replace other files in DIR")
     parser.add_argument("--form", choices=FORMS, default=ESPNET, help="default: espnet")
     parser.add_argument("--archive", action="store_true", help="espnet: write TAG.zip as well")
     parser.add_argument(
@@ -71,12 +79,13 @@ def _export(args: argparse.Namespace) -> str:
         from espnet2.gan_codec.bscodec.hub.onnx_export import export_onnx
 
         precision = "int8" if args.int8 else "half" if args.half else "exact"
-        return export_onnx(args.model, args.output, precision, args.steps)
+        return export_onnx(args.model, args.output, precision, args.steps, args.force)
     from espnet2.gan_codec.bscodec.hub.export import export_experiment, package_model
 
     if args.form == SAFETENSORS:
-        return package_model(args.model, args.output, args.half, args.small_codebooks)
-    return export_experiment(args.model, args.output, args.archive)
+        small = args.small_codebooks
+        return package_model(args.model, args.output, args.half, small, args.force)
+    return export_experiment(args.model, args.output, args.archive, args.force)
 
 
 def _measured(args: argparse.Namespace) -> str:

@@ -27,6 +27,13 @@ def add_model_arguments(parser: argparse.ArgumentParser, default: str | None = N
     )
 
 
+def folder_name(text: str) -> str:
+    """Return the name of a folder; an empty one, as of a variable that is not set, is none."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected the name of a folder, got an empty one")
+    return text
+
+
 def complete_model(prefix: str, **_: Any) -> list[str]:
     """What a shell may complete ``--model prefix`` to: tags, files and folders."""
     from argcomplete.completers import FilesCompleter

@@ -16,10 +16,10 @@ TEMPLATE = Path(__file__).with_name("template.html")
 
 @dataclass(frozen=True)
 class Panel:
-    """A clip with both sides and the axes that they share."""
+    """A clip with its sides and the axes that they share."""
 
     coded: CodedClip
-    sides: tuple[Side, Side]
+    sides: list[Side]
     seconds: list[Mark]
 
 
@@ -53,7 +53,8 @@ def build_report(
 
 def draw(coded: CodedClip) -> Panel:
     """Draw and encode both sides of a clip."""
-    sides = draw_sides(coded.original, coded.decoded, coded.sampling_rate)
+    signals = {"original": coded.original, "decoded": coded.decoded}
+    sides = draw_sides(signals, coded.sampling_rate)
     return Panel(coded, sides, axis_marks(coded.result.seconds))
 
 

@@ -54,7 +54,7 @@ def code_clip(codec: Codec, clip: Clip, out: Path, metrics: list[Metric]) -> Cod
     encode_seconds = _median_time(lambda: codec.encode_file(clip.path, encoded))
     codec.decode_file(encoded, decoded)
     decode_seconds = _median_time(lambda: codec.decode_file(encoded, decoded))
-    before, after = (_read(path, codec.sampling_rate) for path in (clip.path, decoded))
+    before, after = (read_mono(path, codec.sampling_rate) for path in (clip.path, decoded))
     result = DomainResult(
         name=clip.name,
         domain=clip.domain,
@@ -79,6 +79,11 @@ def _median_time(action: Callable[[], object]) -> float:
     return median(times)
 
 
-def _read(path: Path, sampling_rate: int) -> np.ndarray:
+def read_mono(path: Path, sampling_rate: int) -> np.ndarray:
+    """Return an audio file as the codec sees it: (T,) float32 at ``sampling_rate`` in Hz.
+
+    Raises:
+        AudioError, OSError: it cannot be read.
+    """
     with AudioReader(path) as reader:
         return np.concatenate(list(reader.mono_blocks(sampling_rate)))

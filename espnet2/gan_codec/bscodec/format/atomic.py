@@ -1,7 +1,8 @@
 """Atomic writes: an output appears under its name only once it is complete.
 
-A temporary file is locked as long as its writer lives. What a killed writer leaves behind can
-therefore be told from what is being written, and the next writer into that folder removes it.
+A temporary file or folder is locked as long as its writer lives. What a killed writer leaves
+behind can therefore be told from what is being written, and the next writer into that folder
+removes it.
 """
 
 import contextlib
@@ -9,11 +10,12 @@ import errno
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-_WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # nothing else ends so
+WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # nothing else ends so
 _PREFIX, _SUFFIX = ".bscodec-", ".tmp"
 _cleaned: set[Path] = set()  # folders that this process has looked into
 
@@ -31,7 +33,7 @@ def create_temporary(path: str | os.PathLike, suffix: str = "") -> BinaryIO:
             name = folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}{suffix}"
             file = open(name, "xb")
             try:
-                is_ours = _lock(file) and name.exists()
+                is_ours = _lock(file.fileno()) and name.exists()
             except OSError:  # a file system without locks: nothing there is ever removed
                 return file
             if is_ours:
@@ -42,6 +44,29 @@ def create_temporary(path: str | os.PathLike, suffix: str = "") -> BinaryIO:
         raise
 
 
+@contextlib.contextmanager
+def temporary_folder(folder: str | os.PathLike) -> Iterator[Path]:
+    """Yield a new hidden folder within ``folder``, which is removed at the end.
+
+    Raises an OSError that names ``folder``.
+    """
+    made = Path(folder, f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}")
+    try:
+        remove_abandoned(Path(folder))
+        made.mkdir()
+        handle = os.open(made, os.O_RDONLY)
+    except OSError as error:
+        error.filename = os.fspath(folder)
+        raise
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            _lock(handle)
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        os.close(handle)
+
+
 def remove_abandoned(folder: Path) -> None:
     """Remove the temporary files of writers that were killed, once a folder and process."""
     folder = Path(os.path.abspath(folder))
@@ -49,15 +74,19 @@ def remove_abandoned(folder: Path) -> None:
         return
     _cleaned.add(folder)
     for name in folder.glob(f"{_PREFIX}*{_SUFFIX}*"):
-        with contextlib.suppress(OSError), open(name, "rb") as file:
-            if _lock(file):
-                name.unlink()
+        with contextlib.suppress(OSError):
+            handle = os.open(name, os.O_RDONLY)
+            try:
+                if _lock(handle):
+                    shutil.rmtree(name) if name.is_dir() else name.unlink()
+            finally:
+                os.close(handle)
 
 
-def _lock(file: BinaryIO) -> bool:
-    """Take the lock of a file; False where another open file has it."""
+def _lock(handle: int) -> bool:
+    """Take the lock of an open file or folder; False where another has it open with its lock."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -81,6 +110,6 @@ def atomic_write(path: str | os.PathLike, suffix: str = "") -> Iterator[Path]:
             os.replace(temporary, path)
         except BaseException as error:
             temporary.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno in _WRITE_ERRORS and not error.filename:
+            if isinstance(error, OSError) and error.errno in WRITE_ERRORS and not error.filename:
                 error.filename = os.fspath(path)
             raise

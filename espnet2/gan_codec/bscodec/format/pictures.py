@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -33,18 +34,33 @@ def spectrogram_png(power: np.ndarray, reference: float) -> bytes:
         power: as of :func:`power_spectrogram`.
         reference: the power with the brightest colour; RANGE_DB below it is black.
     """
+    floor = 10 ** (-RANGE_DB / 10)
+    decibels = 10 * np.log10(np.maximum(power / max(reference, 1e-12), floor))
+    return _png(np.rint((np.minimum(decibels, 0) / RANGE_DB + 1) * (COLOURS - 1)), "magma")
+
+
+def _png(levels: np.ndarray, colours: str) -> bytes:
+    """Draw levels from 0 to COLOURS - 1, the first row at the bottom, in matplotlib's colours."""
     from matplotlib import colormaps
     from PIL import Image
 
-    floor = 10 ** (-RANGE_DB / 10)
-    decibels = 10 * np.log10(np.maximum(power / max(reference, 1e-12), floor))
-    levels = np.rint((np.minimum(decibels, 0) / RANGE_DB + 1) * (COLOURS - 1))
     picture = Image.fromarray(levels[::-1].astype(np.uint8))
-    palette = colormaps["magma"](np.linspace(0, 1, COLOURS), bytes=True)[:, :3]
+    palette = colormaps[colours](np.linspace(0, 1, COLOURS), bytes=True)[:, :3]
     picture.putpalette(palette.tobytes())
     file = io.BytesIO()
     picture.save(file, format="PNG", optimize=True)
     return file.getvalue()
+
+
+def codes_png(codes: np.ndarray, sizes: Sequence[int]) -> bytes:
+    """Draw codes (N, F), a row a band with the lowest at the bottom, a column a frame.
+
+    Args:
+        codes: integers from 0.
+        sizes: of the codebooks; a code's colour is its place in its own.
+    """
+    scale = (COLOURS - 1) / np.maximum(np.asarray(sizes)[:, None] - 1, 1)
+    return _png(np.rint(codes * scale), "viridis")
 
 
 def waveform_path(audio: np.ndarray, peak: float) -> str:

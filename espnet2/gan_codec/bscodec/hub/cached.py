@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from espnet2.gan_codec.bscodec.hub.config_file import read_codec_conf
+from espnet2.gan_codec.bscodec.hub.config_file import read_generator_config
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.resolver import models_in
 
@@ -46,9 +46,9 @@ def _cached_models() -> Iterator[CachedModel]:
             found = models_in(revision.snapshot_path)
             for files in found:
                 try:
-                    read_codec_conf(files.config)
-                except ModelError:
-                    continue  # another codec's
+                    read_generator_config(files.config)
+                except (ModelError, OSError):
+                    continue  # another codec's, or damaged
                 model = f"/{files.tag}" if len(found) > 1 else ""
                 name = f"{repository.repo_id}{model}{at}"
                 yield CachedModel(name, files.config, files.checkpoint)

@@ -1,19 +1,20 @@
 """What there is to say about a model without building it: for ``bscodec models``."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 from espnet2.gan_codec.bscodec.hub.cached import CachedModel, cached_models
-from espnet2.gan_codec.bscodec.hub.config_file import read_codec_conf
+from espnet2.gan_codec.bscodec.hub.config_file import read_generator_config
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.resolver import (
     PUBLISHED_MODELS,
     PUBLISHED_REPOSITORY,
     find_model,
     packaged_models,
+    packaged_versions,
 )
 from espnet2.gan_codec.bscodec.hub.weights import fingerprint
-from espnet2.gan_codec.bscodec.model.config import GeneratorConfig
 
 # Bands (upper edges in Hz) and codebook size of the published models: 24 kHz, hop 320.
 _PUBLISHED = {
@@ -57,18 +58,43 @@ def list_models() -> list[ModelCard]:
     return cards + [_cached(model) for model in cached_models()]
 
 
-def _packaged(tag: str) -> ModelCard:
+def version_that_made(tag: str, fingerprint: str) -> str:
+    """The name of the packaged model that a ``.bsc`` file's tag and fingerprint mean.
+
+    Args:
+        tag: as the file has it.
+        fingerprint: 8 hex digits.
+
+    Returns:
+        ``tag`` itself where no older version of it has the fingerprint.
+
+    Raises:
+        ModelError: a packaged model is damaged.
+    """
+    versions = packaged_versions(tag)
+    if len(versions) > 1:
+        made = (n for n in versions if _digest(find_model(n).checkpoint) == fingerprint)
+        return next(made, tag)
+    return tag
+
+
+def _packaged(name: str) -> ModelCard:
+    files = find_model(name)
+    digest = _digest(files.checkpoint)
+    return _described(name, files.config, files.checkpoint, digest, "comes with the package")
+
+
+@functools.cache
+def _digest(checkpoint: Path) -> str:
+    """The fingerprint of a packaged model's weights, 8 hex digits."""
     # Not safetensors.torch: importing torch takes seconds.
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    files = find_model(tag)
     try:
-        weights = load_file(files.checkpoint)
+        return fingerprint(load_file(checkpoint).items())[:8]
     except SafetensorError as error:
-        raise ModelError(f"{files.checkpoint}: damaged: {error}") from error
-    digest = fingerprint(weights.items())[:8]
-    return _described(tag, files.config, files.checkpoint, digest, "comes with the package")
+        raise ModelError(f"{checkpoint}: damaged: {error}") from error
 
 
 def _cached(model: CachedModel) -> ModelCard:
@@ -80,9 +106,7 @@ def _cached(model: CachedModel) -> ModelCard:
 def _described(
     tag: str, config: Path, checkpoint: Path, fingerprint: str | None, source: str
 ) -> ModelCard:
-    conf = read_codec_conf(config)
-    rate = conf.get("sampling_rate", 24000)
-    generator = GeneratorConfig.from_dict(conf.get("generator_params", {}), rate)
+    generator, rate = read_generator_config(config)
     bits = sum((size - 1).bit_length() for size in generator.codebook_sizes)
     return ModelCard(
         tag=tag,

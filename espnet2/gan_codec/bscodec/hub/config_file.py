@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from espnet2.gan_codec.bscodec.format.files import require_regular
 from espnet2.gan_codec.bscodec.hub.error import ModelError
+
+if TYPE_CHECKING:
+    from espnet2.gan_codec.bscodec.model.config import GeneratorConfig
 
 CODEC_NAMES = ("bscodec", "espnet_bscodec")
 MAX_BYTES = 1 << 20
@@ -100,6 +103,23 @@ def _codec_conf(contents: dict[str, Any], config: Path) -> dict[str, Any]:
     if not isinstance(conf, dict):
         raise ModelError(f"{config}: codec_conf is missing")
     return conf
+
+
+def read_generator_config(config: Path) -> tuple[GeneratorConfig, int]:
+    """Return what a ``config.yaml`` says of the generator, and its sampling rate in Hz.
+
+    Raises:
+        ModelError: it is another codec's, or none that can be built.
+    """
+    from espnet2.gan_codec.bscodec.model.config import GeneratorConfig, check_sampling_rate
+
+    conf = {**_OF_CODING, **read_codec_conf(config)}
+    rate = conf["sampling_rate"]
+    try:
+        check_sampling_rate(rate)
+        return GeneratorConfig.from_dict(conf["generator_params"], rate), rate
+    except (ValueError, TypeError, ArithmeticError, LookupError) as error:
+        raise ModelError(f"{config}: {error}") from error
 
 
 def coding_conf(config: Path, contents: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """Fetch a model and lay its two files down; nothing in them is run or even loaded."""
 
-import errno
-import filecmp
 import os
 import shutil
 from pathlib import Path
 
 from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.hub.config_file import read_codec_conf
+from espnet2.gan_codec.bscodec.hub.huggingface import drop_damaged
+from espnet2.gan_codec.bscodec.hub.outputs import changed, new_files
 from espnet2.gan_codec.bscodec.hub.resolver import CONFIG, ModelFiles, find_model
 
 
@@ -15,6 +15,8 @@ def download_model(
     name: str, folder: str | os.PathLike | None = None, force: bool = False
 ) -> ModelFiles:
     """Fetch the model ``name``, and copy its config and weights into ``folder`` if one is given.
+
+    What the cache holds of it is compared with the hub's hashes, and fetched again if damaged.
 
     Args:
         name: as for ``load_model``.
@@ -29,19 +31,17 @@ def download_model(
         OSError: another file is there, or it cannot be written.
     """
     files = find_model(name)
+    if drop_damaged([files.config, files.checkpoint]):
+        files = find_model(name)
     read_codec_conf(files.config)
     if folder is None:
         return files
     folder = Path(folder)
     copies = {files.config: folder / CONFIG, files.checkpoint: folder / files.checkpoint.name}
-    for source, target in copies.items():
-        if target.exists() and not force and not filecmp.cmp(source, target, shallow=False):
-            raise FileExistsError(
-                errno.EEXIST, "is there already, another one (--force overwrites)", str(target)
-            )
-    folder.mkdir(parents=True, exist_ok=True)
-    for source, target in copies.items():
-        if not target.exists() or not filecmp.cmp(source, target, shallow=False):
-            with atomic_write(target) as temporary:
-                shutil.copyfile(source, temporary)
+    missing = changed(copies, force)
+    with new_files(folder, files, force) as made:
+        for source, target in missing.items():
+            with atomic_write(made / target.name) as temporary:
+                with source.open("rb") as theirs, temporary.open("wb") as ours:
+                    shutil.copyfileobj(theirs, ours, 1 << 20)
     return ModelFiles(files.tag, *copies.values())

@@ -6,27 +6,39 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from espnet2.gan_codec.bscodec.format.atomic import WRITE_ERRORS
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 
 TRIES = 3
 MAX_WAIT = 60.0  # seconds that the hub may ask to wait before a try; longer is left to the user
 _BUSY = (408, 429, 500, 502, 503, 504)
-_LOGGER = "huggingface_hub"
+# what the client trips over in an answer that it takes as it is
+_OF_NONSENSE = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError)
+_LOGGERS = ("huggingface_hub", "httpx", "httpx2")  # the last two print addresses, with signatures
 
 
 class HubError(ModelError):
     """A repository that the hub does not give, or that it does not take."""
 
 
-def download(repository: str, revision: str | None, patterns: list[str]) -> Path:
+def download(
+    repository: str, revision: str | None, patterns: list[str], commit: str | None = None
+) -> Path:
     """Return the local folder with those files of ``repository`` that match ``patterns``.
 
     What has been downloaded before is taken from the cache, also without a network. A file that
     comes anew is checked against the hash that the hub has for it. A busy hub is asked again.
+
+    Args:
+        repository: ``owner/name``.
+        revision: a branch, tag or commit; None: the main branch.
+        patterns: of files' names, as a shell's, but for ``*``, which takes ``/`` too.
+        commit: the name of the folder that another call has returned: files of the same commit.
 
     Raises:
         HubError: in one line, when the hub cannot be reached or does not give the repository.
@@ -40,16 +52,23 @@ def download(repository: str, revision: str | None, patterns: list[str]) -> Path
     with quiet_client(), _terminated_at_once():
         for attempt in range(TRIES):
             try:
-                found = snapshot_download(repository, revision=revision, allow_patterns=patterns)
+                found = snapshot_download(
+                    repository, revision=commit or revision, allow_patterns=patterns
+                )
                 break
             except Exception as error:  # the hub's, the network's, the disk's: many kinds
                 wait = _wait_after(error, attempt)
                 if wait is None or attempt == TRIES - 1:
                     raise HubError(f"{name}: {reason_of(error)}") from error
                 time.sleep(wait)
-    folder = Path(found)
-    _check_new_files(folder, before, name)
-    _remove_abandoned(folder.parent.parent / "blobs")
+    folder, cache = Path(found), _cache_of(repository)
+    if folder.parent != cache / "snapshots" or folder.name == "..":
+        # the name of the commit, by the cache or by the hub, is a path
+        raise HubError(f"{name}: damaged in the cache: remove {cache}")
+    new = [path for path in sorted(folder.rglob("*")) if path.resolve().name not in before]
+    for path in drop_damaged(new):
+        raise HubError(f"{name}: the hub sent {path.name} damaged: try again")
+    _remove_abandoned(cache / "blobs")
     return folder
 
 
@@ -62,22 +81,27 @@ def quiet_client() -> Iterator[None]:
         enable_progress_bars,
     )
 
-    logger = logging.getLogger(_LOGGER)
-    level = logger.level
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
     hides_bars = not sys.stderr.isatty() and not are_progress_bars_disabled()
-    logger.setLevel(logging.ERROR)
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     if hides_bars:
         disable_progress_bars()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
         if hides_bars:
             enable_progress_bars()
 
 
 def reason_of(error: BaseException) -> str:
     """Say in one line why the hub gave or took nothing."""
+    from huggingface_hub import constants
     from huggingface_hub.errors import (
         GatedRepoError,
         HFValidationError,
@@ -105,9 +129,22 @@ def reason_of(error: BaseException) -> str:
         return f"not to be had from the Hugging Face hub: {_first_line(error)}"
     if isinstance(error, OSError) and error.errno is not None and error.filename:
         return f"{error.filename}: {error.strerror}"  # the cache's disk
+    full = next((c for c in causes if isinstance(c, OSError) and c.errno in WRITE_ERRORS), None)
+    if full is not None:
+        return f"{_cache()}: {full.strerror}"
     if "Consistency check failed" in str(error):
         return "the Hugging Face hub sent a file of another size than it says: try again"
-    return "the Hugging Face hub cannot be reached; download it elsewhere and give its folder"
+    if isinstance(error, UnicodeEncodeError):  # the only thing of ours in a header
+        return f"the token is none; {login}"
+    if isinstance(error, _OF_NONSENSE):
+        what = f"{type(error).__name__}: {_first_line(error)}"
+        return f"what the Hugging Face hub says makes no sense: {what[:300]}"
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set, and the cache has not all that is needed"
+    return (
+        "the Hugging Face hub cannot be reached, or does not answer as one; download it elsewhere "
+        "and give its folder"
+    )
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -137,24 +174,35 @@ def _wait_after(error: BaseException, attempt: int) -> float | None:
     return None
 
 
-def _blobs(repository: str) -> set[str]:
-    """Names of the repository's files in the cache, which are their hashes."""
+def _cache() -> Path:
     from huggingface_hub import constants
 
-    folder = Path(constants.HF_HUB_CACHE, "models--" + repository.replace("/", "--"), "blobs")
-    return {path.name for path in folder.glob("*")}
+    return Path(constants.HF_HUB_CACHE).expanduser().resolve()
 
 
-def _check_new_files(folder: Path, before: set[str], name: str) -> None:
-    """Raise HubError for a file whose content has not the hash that it is called by; remove it."""
-    for path in sorted(folder.rglob("*")):
-        blob = path.resolve()
-        if not path.is_file() or not path.is_symlink() or blob.name in before:
-            continue
-        if _hash_like(blob) != blob.name:
+def _cache_of(repository: str) -> Path:
+    return _cache() / ("models--" + repository.replace("/", "--"))
+
+
+def _blobs(repository: str) -> set[str]:
+    """Names of the repository's files in the cache, which are their hashes."""
+    return {path.name for path in (_cache_of(repository) / "blobs").glob("*")}
+
+
+def drop_damaged(paths: Iterable[Path]) -> list[Path]:
+    """Remove from the hub's cache what has not the hash that it is called by; return its paths.
+
+    Files that are not in the cache are left alone.
+    """
+    damaged = []
+    for path in paths:
+        blob = path.resolve()  # which is elsewhere where the cache, or the hub, is malicious
+        is_cached = path.is_symlink() and blob.parent.parent.parent == _cache()
+        if is_cached and blob.is_file() and _hash_like(blob) != blob.name:
             blob.unlink(missing_ok=True)
             path.unlink(missing_ok=True)
-            raise HubError(f"{name}: the hub sent {path.name} damaged: try again")
+            damaged.append(path)
+    return damaged
 
 
 def _hash_like(blob: Path) -> str:
@@ -173,11 +221,17 @@ def _hash_like(blob: Path) -> str:
 
 @contextmanager
 def _terminated_at_once() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP end the process as they are: its threads may wait for a network."""
+    """Have signals end the process as they are: its threads may wait for a network.
+
+    SIGINT does in commands and scripts alone: a session goes on after it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    is_session = hasattr(sys, "ps1") or sys.flags.interactive or "ipykernel" in sys.modules
+    is_plain = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    numbers = [signal.SIGTERM, signal.SIGHUP]
+    numbers += [signal.SIGINT] if is_plain and not is_session else []
     before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
     try:
         yield

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from espnet2.gan_codec.bscodec.hub.config_file import CODEC_NAMES, read_codec_conf, read_yaml
+from espnet2.gan_codec.bscodec.format.escapes import escaped
+from espnet2.gan_codec.bscodec.hub.config_file import (
+    CODEC_NAMES,
+    read_generator_config,
+    read_yaml,
+)
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.resolver import ModelFiles
-from espnet2.gan_codec.bscodec.model.config import GeneratorConfig
 
 TASK = "audio-to-audio"
 CITATION = """\
@@ -71,7 +75,7 @@ def model_card(files: ModelFiles, repository: str, options: CardOptions) -> str:
     from huggingface_hub import ModelCardData
 
     is_ours = read_yaml(files.config).get("codec") in CODEC_NAMES
-    scores = options.scores or {}
+    scores, name = options.scores or {}, escaped(files.tag)
     data = ModelCardData(
         library_name="espnet",
         pipeline_tag=TASK,
@@ -79,11 +83,11 @@ def model_card(files: ModelFiles, repository: str, options: CardOptions) -> str:
         datasets=list(options.datasets) or None,
         tags=["espnet", "audio", "audio-codec", *(["bscodec"] if is_ours else [])],
         metrics=sorted({name for means in scores.values() for name in means}) or None,
-        model_name=files.tag,
+        model_name=name,
         eval_results=_results(scores) or None,
     )
     metadata = data.to_yaml().strip()
-    parts = [f"---\n{metadata}\n---\n\n# {files.tag}"]
+    parts = [f"---\n{metadata}\n---\n\n# {name}"]
     if is_ours:
         parts += [_OURS, "## Bit rates", _bitrates(files.config)]
         parts += ["## Usage", _USAGE.format(repository=repository)]
@@ -132,9 +136,7 @@ _SCORES = "Means over the test sets, by `bscodec score`."
 
 def _bitrates(config: Path) -> str:
     """A table of what the lowest 1, 2, ... streams of codes take."""
-    conf = read_codec_conf(config)
-    rate = conf.get("sampling_rate", 24000)
-    generator = GeneratorConfig.from_dict(conf.get("generator_params", {}), rate)
+    generator, rate = read_generator_config(config)
     lines = [
         f"{rate} Hz, {rate / generator.hop_length:g} frames/s.",
         "",

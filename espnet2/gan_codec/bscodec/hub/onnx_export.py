@@ -21,6 +21,7 @@ from espnet2.gan_codec.bscodec.format.atomic import atomic_write
 from espnet2.gan_codec.bscodec.hub.checkpoint import LoadedModel, load_model
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.export import package_model
+from espnet2.gan_codec.bscodec.hub.outputs import new_files
 from espnet2.gan_codec.bscodec.hub.resolver import find_model
 
 if TYPE_CHECKING:
@@ -33,11 +34,16 @@ LENGTHS = (
     "T samples give ceil(T / hop_length) frames of codes; F frames give F * hop_length samples, "
     "of which the first T are the audio"
 )
+TRAINING = "not from these files: from the model of this fingerprint"
 PRECISIONS = ("exact", "half", "int8")
 
 
 def export_onnx(
-    name: str, folder: str | os.PathLike, precision: str = "exact", steps: bool = False
+    name: str,
+    folder: str | os.PathLike,
+    precision: str = "exact",
+    steps: bool = False,
+    force: bool = False,
 ) -> str:
     """Write ``encoder.onnx``, ``decoder.onnx`` and ``model.json``; return the model's fingerprint.
 
@@ -51,33 +57,34 @@ def export_onnx(
             exactly; ``half`` rounds to 16 bits first; ``int8`` rounds every row of the large
             matrices to 8 bits, so that codes are not quite those of the model.
         steps: write ``encoder_step.onnx`` and ``decoder_step.onnx`` for live audio as well.
+        force: replace other files there.
 
     Raises:
         ModelError: a package is missing, there is no such model, or it has no steps, in one line.
+        OSError: other files are there, or they cannot be written.
     """
     _need_packages()
     from espnet2.gan_codec.bscodec.hub import onnx_weights
 
-    folder = Path(folder)
     loaded = _load(name, half=precision == "half")
     facts = describe(loaded, precision)
     graphs = {ENCODER: _encoder, DECODER: _decoder}
     if steps:
         facts["steps"] = _describe_steps(loaded)
         graphs |= {ENCODER_STEP: _encoder_step, DECODER_STEP: _decoder_step}
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, make in graphs.items():
-        proto = make(loaded)
-        if precision == "int8":
-            onnx_weights.round_to_int8(proto.graph)
-        onnx_weights.store_small(proto.graph)
-        for key, value in facts.items():
-            text = value if isinstance(value, str) else json.dumps(value)
-            proto.metadata_props.add(key=key, value=text)
-        with atomic_write(folder / file) as temporary:
-            temporary.write_bytes(proto.SerializeToString())
-    with atomic_write(folder / FACTS) as temporary:
-        temporary.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    with new_files(Path(folder), find_model(name), force) as made:
+        for file, make in graphs.items():
+            proto = make(loaded)
+            if precision == "int8":
+                onnx_weights.round_to_int8(proto.graph)
+            onnx_weights.store_small(proto.graph)
+            for key, value in facts.items():
+                text = value if isinstance(value, str) else json.dumps(value)
+                proto.metadata_props.add(key=key, value=text)
+            with atomic_write(made / file) as temporary:
+                temporary.write_bytes(proto.SerializeToString())
+        with atomic_write(made / FACTS) as temporary:
+            temporary.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     return loaded.fingerprint
 
 
@@ -93,6 +100,7 @@ def describe(loaded: LoadedModel, precision: str = "exact") -> dict[str, Any]:
         "codebook_sizes": list(model.codebook_sizes),
         "lengths": LENGTHS,
         "weights": precision,
+        "training": TRAINING,
     }
 
 

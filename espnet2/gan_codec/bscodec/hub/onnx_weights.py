@@ -9,7 +9,7 @@ import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 MIN_SIZE = 1024  # values from which on an operator more is worth it
-_OUTPUT_AXES = {"MatMul": -1, "Conv": 0, "ConvTranspose": 1}
+_OUTPUT_AXES = {"MatMul": -1, "Conv": 0, "ConvTranspose": 1, "LSTM": 1}
 _EXACT = ("search.", "quantizer.", "analysis.", "filterbank.")
 
 
@@ -32,13 +32,16 @@ def round_to_int8(graph: GraphProto) -> None:
 
     The quantizers and the transforms stay as they are.
     """
-    users = {name: node.op_type for node in graph.node for name in node.input}
+    # the first three: an LSTM has its biases in the fourth
+    users = {name: node.op_type for node in graph.node for name in node.input[:3]}
     nodes = []
     for tensor in _large(graph):
         name, output = tensor.name, _OUTPUT_AXES.get(users.get(tensor.name, ""))
         if output is None or name.startswith(_EXACT):
             continue
         values = numpy_helper.to_array(tensor)
+        if values.ndim < 2:  # a bias
+            continue
         others = tuple(axis for axis in range(values.ndim) if axis != output % values.ndim)
         scale = np.abs(values).max(axis=others, keepdims=True) / 127
         scale = np.where(scale == 0, 1, scale).astype(np.float32)

@@ -1,8 +1,9 @@
 """From a name to the two files of a model: its ``config.yaml`` and its weights.
 
-A name is a packaged tag, an experiment folder, a checkpoint beside its ``config.yaml``, a folder
-of the released layout (``exp/codec_<model>_raw_fs24000/{config.yaml,<model>.pth}``), the tag of a
-published model, or a Hugging Face repository (``owner/name[/model][@revision]``).
+A name is a packaged tag or an older version of it (``bscodec-mini@1``), an experiment folder, a
+checkpoint beside its ``config.yaml``, a folder of the released layout
+(``exp/codec_<model>_raw_fs24000/{config.yaml,<model>.pth}``), the tag of a published model, or a
+Hugging Face repository (``owner/name[/model][@revision]``).
 """
 
 import re
@@ -53,7 +54,7 @@ class HubName(NamedTuple):
 def parse_hub_name(name: str) -> HubName | None:
     """Take a hub name apart; None: it is none."""
     match = _HUB_NAME.fullmatch(name)
-    if match is None or Path(name).suffix in CHECKPOINT_SUFFIXES:
+    if match is None or Path(name).suffix in CHECKPOINT_SUFFIXES or ".." in name:
         return None
     return HubName(match["repo"], match["model"], match["revision"])
 
@@ -64,8 +65,14 @@ def is_own_tag(name: str) -> bool:
 
 
 def packaged_models() -> list[str]:
-    """Tags of the models that come with the package."""
+    """Names of the models that come with the package, an older version's as ``tag@1``."""
     return sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CONFIG}"))
+
+
+def packaged_versions(tag: str) -> list[str]:
+    """Names of the packaged models that write ``tag`` into their files, the newest first."""
+    older = sorted((n for n in packaged_models() if n.startswith(f"{tag}@")), reverse=True)
+    return [name for name in (tag, *older) if name in packaged_models()]
 
 
 def find_model(name: str) -> ModelFiles:
@@ -75,7 +82,7 @@ def find_model(name: str) -> ModelFiles:
         ModelError: nothing of that name, or something is missing there.
     """
     if name in packaged_models():
-        return _in_experiment(PRETRAINED / name, name)
+        return _in_experiment(PRETRAINED / name, name.partition("@")[0])
     path = Path(name)
     if path.is_dir():
         return _in_folder(path)
@@ -96,7 +103,10 @@ def find_model(name: str) -> ModelFiles:
         except HubError as error:
             raise ModelError(f"{name}: there is no such folder here, and {error}") from error
     known = ", ".join([*packaged_models(), *PUBLISHED_MODELS])
-    raise ModelError(f"no model '{name}': neither a file or folder nor one of {known}")
+    raise ModelError(
+        f"no model '{name}': neither a file or folder, nor owner/name[/model][@revision], nor one "
+        f"of {known}"
+    )
 
 
 def _beside_checkpoint(path: Path) -> ModelFiles:
@@ -114,7 +124,7 @@ def _in_folder(folder: Path, model: str | None = None, root_tag: str | None = No
 
     ``root_tag`` is its tag should its ``config.yaml`` lie in ``folder`` itself.
     """
-    packed = _packed_files(folder)
+    packed = _packed_files(folder, model)
     if packed is not None:
         config, checkpoint = packed
         return ModelFiles(_tag_below(folder, config.parent, root_tag), config, checkpoint)
@@ -192,8 +202,13 @@ def _tag_of(folder: Path) -> str:
     return re.sub(r"^codec_|_raw(_fs\d+)?$", "", name) or name or "model"
 
 
-def _packed_files(folder: Path, present: bool = True) -> tuple[Path, Path] | None:
-    """Config and checkpoint by the ``meta.yaml`` of ESPnet's packed models, if there is one."""
+def _packed_files(
+    folder: Path, model: str | None = None, present: bool = True
+) -> tuple[Path, Path] | None:
+    """Config and checkpoint by the ``meta.yaml`` of ESPnet's packed models, if there is one.
+
+    None, too, if ``model`` is the name neither of their folder nor of the checkpoint.
+    """
     meta = folder / META
     if not meta.is_file():
         return None
@@ -206,20 +221,24 @@ def _packed_files(folder: Path, present: bool = True) -> tuple[Path, Path] | Non
         inside = not PurePosixPath(str(name)).is_absolute() and ".." not in str(name).split("/")
         if not inside or (present and not (folder / str(name)).is_file()):
             raise ModelError(f"{meta}: names {name}, which is not in the folder")
-    return folder / str(names[0]), folder / str(names[1])
+    config, checkpoint = folder / str(names[0]), folder / str(names[1])
+    home = config.parent
+    is_wanted = model in (None, home.name, _tag_of(home), checkpoint.stem)
+    return (config, checkpoint) if is_wanted else None
 
 
 def _from_hub(repository: str, model: str | None, revision: str | None) -> ModelFiles:
     """Download the YAML files, which say where the weights are, then the weights of one model."""
     folder = download(repository, revision, ["*.yaml"])
     try:
-        packed = _packed_files(folder, present=False)
+        packed = _packed_files(folder, model, present=False)
         if packed is not None:
             weights = [packed[1].relative_to(folder).as_posix()]
         else:
             home = _only(_config_folders(folder, model), folder, model).relative_to(folder)
             weights = [(home / f"*{suffix}").as_posix() for suffix in CHECKPOINT_SUFFIXES]
-        folder = download(repository, revision, ["*.yaml", *weights])
+        # of the commit that the YAML files are of, whatever the revision means by now
+        folder = download(repository, revision, ["*.yaml", *weights], commit=folder.name)
         return _in_folder(folder, model, repository.partition("/")[2])
     except HubError:
         raise

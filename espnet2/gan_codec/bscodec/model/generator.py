@@ -119,6 +119,10 @@ class BSCodecGenerator(nn.Module):
         """Decode (B, N, F) codes of the first N streams: (B, 1, F * hop)."""
         return self.filterbank.synthesis(self._decode(self.quantizer.decode(codes)))
 
+    def decode_bands(self, codes: torch.Tensor) -> list[torch.Tensor]:
+        """Decode (B, N, F) codes to a waveform (B, 1, F * hop) a band; they sum to the audio."""
+        return self.filterbank.waveforms(self._decode(self.quantizer.decode(codes)))
+
     # ESPnet's encode_continuous and decode_continuous call these two by name.
     def encoder(self, audio: torch.Tensor) -> torch.Tensor:
         """All bands' latents, before quantization, stacked: (B, N * D, F)."""

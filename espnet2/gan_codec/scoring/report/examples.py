@@ -34,7 +34,7 @@ class Example:
 
     result: Result
     begin: float | None
-    sides: tuple[Side, Side]
+    sides: list[Side]
     kilohertz: list[Mark]
     edges: list[Mark]
     seconds: list[Mark]
@@ -78,7 +78,7 @@ def _example(result: Result) -> Example:
     return Example(
         result,
         begin,
-        draw_sides(original, decoded, rate),
+        draw_sides({"original": original, "decoded": decoded}, rate),
         axis_marks(nyquist / 1000),
         [Mark(100 * e / nyquist, f"{e / 1000:g}") for e in (*edges, nyquist)],
         axis_marks(len(original) / rate),

@@ -1,6 +1,7 @@
-"""The two sides of an utterance, original and decoded, drawn alike and ready to be heard."""
+"""The sides of an utterance, such as original and decoded, drawn alike and ready to be heard."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two sides of an utterance: addresses that are their contents, and a path."""
+    """One of the sides of an utterance: addresses that are their contents, and a path."""
 
     name: str
     audio: str
@@ -35,11 +36,12 @@ class Side:
     spectrogram: str
 
 
-def draw_sides(original: np.ndarray, decoded: np.ndarray, sampling_rate: int) -> tuple[Side, Side]:
-    """Draw and encode (T,) and (T,) float32 on the same scales."""
-    peak = float(max(np.abs(original).max(), np.abs(decoded).max()))
-    brightest = float(power_spectrogram(original).max())
-    original_side, decoded_side = (
+def draw_sides(signals: Mapping[str, np.ndarray], sampling_rate: int) -> list[Side]:
+    """Draw and encode signals (T,) float32 by name, on the scales of the first two."""
+    scale = list(signals.values())[:2]
+    peak = max(float(np.abs(audio).max()) for audio in scale)
+    brightest = float(power_spectrogram(scale[0]).max())
+    return [
         Side(
             name=name,
             audio=data_uri(flac(audio, sampling_rate), "audio/flac"),
@@ -48,9 +50,8 @@ def draw_sides(original: np.ndarray, decoded: np.ndarray, sampling_rate: int) ->
                 spectrogram_png(power_spectrogram(audio), brightest), "image/png"
             ),
         )
-        for name, audio in (("original", original), ("decoded", decoded))
-    )
-    return original_side, decoded_side
+        for name, audio in signals.items()
+    ]
 
 
 def axis_marks(end: float) -> list[Mark]:

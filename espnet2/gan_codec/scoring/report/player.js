@@ -32,7 +32,7 @@ for (const clip of document.querySelectorAll(".clip")) {
 
   button.hidden = false;
   button.addEventListener("click", () => {
-    const next = players.find((player) => player !== last);
+    const next = players[(players.indexOf(last) + 1) % players.length];
     next.currentTime = last.ended ? 0 : last.currentTime;
     next.play();
   });
