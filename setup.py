@@ -45,6 +45,7 @@ REQUIREMENTS = [
 
 DASK = ["distributed>=2024.1", "dask-jobqueue>=0.8.5"]  # what today's ESPnet runs jobs by
 PARQUET = ["pyarrow>=15"]
+ENTROPY = ["constriction>=0.4"]  # range coding; Linux on Arm has no wheels: pip compiles it there
 TRAIN = ["tensorboard>=2.14", "matplotlib>=3.7"]  # ESPnet's trainer wants them, in an extra too
 SPEAKER = "asteroid-filterbanks>=0.4"  # of ESPnet's RawNet3; in its extra [spk] since 202609
 DEMO = ["auraloss>=0.4", "jinja2>=3", "matplotlib>=3.7"]
@@ -81,6 +82,7 @@ TEST = [
     *TRAIN,
     *DASK,
     *PARQUET,
+    *ENTROPY,
     *ONNX,
     *DOCS,
     *SERVE,
@@ -186,6 +188,7 @@ setup(
         "score": SCORE,
         "cluster": [*DASK, "bokeh>=3.1"],  # which draws the dashboard
         "parquet": PARQUET,
+        "entropy": ENTROPY,
         "onnx": ONNX,
         "page": PAGE,
         "serve": SERVE,

@@ -13,8 +13,10 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from espnet2.gan_codec.bscodec.format.bitstream import _block_crc
-from espnet2.gan_codec.bscodec.format.header import CRC_BYTES, BitstreamError, unpack_header
+from espnet2.gan_codec.bscodec.format.blocks import CodedLayout, block_crc
+from espnet2.gan_codec.bscodec.format.cursor import pack_varint
+from espnet2.gan_codec.bscodec.format.header import CRC_BYTES, BitstreamError
+from espnet2.gan_codec.bscodec.format.header_bytes import unpack_header
 from espnet2.gan_codec.bscodec.tokens.shards import _check
 
 MARK = b"\n=====\n"  # between the files of an input that stands for several
@@ -53,6 +55,11 @@ def _split_bsc(data: bytes) -> dict[str, bytes] | None:
         header, start = unpack_header(data, "input")
     except BitstreamError:
         return None
+    if header.predictor:
+        layout = CodedLayout(io.BytesIO(data), header, start, len(data), search=False)
+        spans = filter(None, map(layout.span, range(layout.num_there)))
+        payloads = {f"{i:06}": data[s.start : s.start + s.size] for i, s in enumerate(spans)}
+        return {"header": data[: start - CRC_BYTES], **payloads}
     size = header.block_bytes(header.frames_per_block)
     blocks = (data[i : i + size][:-CRC_BYTES] for i in range(start, len(data), size))
     return {"header": data[: start - CRC_BYTES], "codes": b"".join(blocks)}
@@ -60,7 +67,14 @@ def _split_bsc(data: bytes) -> dict[str, bytes] | None:
 
 def _join_bsc(parts: dict[str, bytes]) -> bytes:
     """With as many codes as the header asks for, zeros where there are too few."""
-    data, codes = parts["header"] + _crc(parts["header"]), parts["codes"]
+    header_bytes, *payloads = parts.values()
+    data = header_bytes + _crc(header_bytes)
+    if "codes" not in parts:
+        for index, payload in enumerate(payloads):
+            prefix = pack_varint(index) + pack_varint(len(payload))
+            data += prefix + payload + block_crc(index, payload)
+        return data
+    codes = parts["codes"]
     try:
         header, _ = unpack_header(data, "input")
     except BitstreamError:
@@ -70,7 +84,7 @@ def _join_bsc(parts: dict[str, bytes]) -> bytes:
         if len(data) + size > _MAX_BYTES:
             break
         payload, codes = codes[:size].ljust(size, b"\0"), codes[size:]
-        data += payload + _block_crc(index, payload)
+        data += payload + block_crc(index, payload)
     return data
 
 

@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 import yaml
 
+from espnet2.gan_codec.bscodec.entropy.predictor import KIND
 from espnet2.gan_codec.bscodec.format.bitstream import EncodedAudio
-from espnet2.gan_codec.bscodec.format.header import BscHeader, pack_header
+from espnet2.gan_codec.bscodec.format.header import BscHeader
+from espnet2.gan_codec.bscodec.format.header_bytes import pack_header
 from espnet2.gan_codec.bscodec.hub.checkpoint import build_model
 from espnet2.gan_codec.bscodec.tokens.formats import FORMATS
 from espnet2.gan_codec.bscodec.tokens.metadata import TokenMetadata
 from espnet2.gan_codec.bscodec.tokens.shards import Row, ShardIndex, _dump
 from fuzz.parts import MARK, TOKENS
+from fuzz.predictors import coder, predictor_tensors
 
 _MONO = BscHeader(1000, 24000, 320, ((0, 2000), (2000, 12000)), (16, 1000), "x", "0badc0de")
 _KEPT = replace(_MONO, num_channels=2, original_rate=48000, original_samples=2000)
@@ -55,8 +58,11 @@ def header() -> list[bytes]:
 
 
 def bsc() -> list[bytes]:
-    """Return whole files of one block and of several."""
-    return [_encoded(header).dumps() for header in _HEADERS]
+    """Return whole files of one block and of several, plain and entropy-coded."""
+    random = [_encoded(header) for header in _HEADERS]
+    likely = [replace(encoded, codes=0 * encoded.codes) for encoded in random[:2]]
+    coded = [encoded.dumps(coder()) for encoded in (*random[:2], *likely)]
+    return [*(encoded.dumps() for encoded in random), *coded]
 
 
 def _encoded(header: BscHeader) -> EncodedAudio:
@@ -65,6 +71,13 @@ def _encoded(header: BscHeader) -> EncodedAudio:
     sizes = header.codebook_sizes
     codes = [rng.integers(0, size, (*channels, header.num_frames)) for size in sizes]
     return EncodedAudio(**vars(header), codes=np.stack(codes, axis=-2))
+
+
+def predictor() -> list[bytes]:
+    """Return a small code predictor."""
+    from safetensors.numpy import save
+
+    return [save(predictor_tensors((4, 5), 1, 2, 1), {"kind": KIND, "model": "0" * 64})]
 
 
 def tokens() -> list[bytes]:

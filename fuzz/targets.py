@@ -8,11 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from espnet2.gan_codec.bscodec.entropy.integer_network import PRECISION
+from espnet2.gan_codec.bscodec.entropy.predictor import Predictor, PredictorError
+from espnet2.gan_codec.bscodec.entropy.range_coder import RangeCoder
 from espnet2.gan_codec.bscodec.format.bitstream import EncodedAudio
-from espnet2.gan_codec.bscodec.format.header import BitstreamError, pack_header, unpack_header
+from espnet2.gan_codec.bscodec.format.header import BitstreamError, BscHeader
+from espnet2.gan_codec.bscodec.format.header_bytes import pack_header, unpack_header
 from espnet2.gan_codec.bscodec.hub.checkpoint import build_model, load_generator
 from espnet2.gan_codec.bscodec.hub.config_file import coding_conf
 from espnet2.gan_codec.bscodec.hub.error import ModelError
+from espnet2.gan_codec.bscodec.hub.predictors import check_coder
 from espnet2.gan_codec.bscodec.hub.weights import fingerprint, read_weights
 from espnet2.gan_codec.bscodec.model.config import (
     ConfigError,
@@ -28,7 +35,7 @@ from espnet2.gan_codec.scoring.metrics.metric import ScoringError
 from espnet2.gan_codec.scoring.records import UTTERANCES, read_runs, records_text
 from espnet2.gan_codec.scoring.result import Task
 from espnet2.gan_codec.scoring.summary import CodingStats
-from fuzz import parts, seeds
+from fuzz import parts, predictors, seeds
 
 JOURNAL_TASK = Task("a", "u", "speech", Path("no/ref"), Path("no/hyp"), ("SI-SDR", "STOI"))
 _LONGEST_MESSAGE = 2000  # one that lists all known keys has about 1000
@@ -69,7 +76,23 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _bsc(data: bytes, folder: Path) -> None:
-    assert EncodedAudio.loads(data).dumps() == data
+    used: list[RangeCoder] = []
+
+    def find_coder(header: BscHeader, name: str) -> RangeCoder:
+        used.append(predictors.coder())
+        check_coder(used[0], header, name)
+        return used[0]
+
+    assert EncodedAudio.loads(data, find_coder).dumps(*used) == data
+
+
+def _predictor(data: bytes, folder: Path) -> None:
+    path = folder / "codes.safetensors"
+    _write(path, data)
+    network = Predictor.load(path).networks[0]
+    queries = network.queries(np.zeros((1, network.input.weight.shape[1]), np.float32))
+    weights = network.group_weights(queries)
+    assert weights.min() >= 0 and weights.sum() == 2**PRECISION - weights.size
 
 
 def _header(data: bytes, folder: Path) -> None:
@@ -161,7 +184,8 @@ def _records(data: bytes, folder: Path) -> None:
 
 
 TARGETS = {
-    "bsc": Target(_bsc, (BitstreamError,), parts.BSC, seeds.bsc),
+    "bsc": Target(_bsc, (BitstreamError, ModelError), parts.BSC, seeds.bsc),
+    "predictor": Target(_predictor, (PredictorError,), parts.WEIGHTS, seeds.predictor),
     "header": Target(_header, (BitstreamError,), parts.HEADER, seeds.header),
     "tokens": Target(
         _tokens, (TokensError, BitstreamError, FileNotFoundError), parts.TOKENS, seeds.tokens

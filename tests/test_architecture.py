@@ -18,6 +18,7 @@ BSCODEC, SCORING = "espnet2.gan_codec.bscodec", "espnet2.gan_codec.scoring"
 # Lowest first. Rooms of one row know nothing of each other.
 ROOMS = [
     [f"{BSCODEC}.model", f"{BSCODEC}.format"],
+    [f"{BSCODEC}.entropy"],
     [f"{BSCODEC}.inference"],
     [f"{BSCODEC}.training"],
     [f"{BSCODEC}.bscodec"],

@@ -14,6 +14,7 @@ from espnet2.gan_codec.bscodec.format.files import require_regular
 from espnet2.gan_codec.bscodec.format.header import MAX_BITS
 from espnet2.gan_codec.bscodec.hub.config_file import read_yaml
 from espnet2.gan_codec.bscodec.hub.error import ModelError
+from espnet2.gan_codec.bscodec.hub.predictors import packaged_coder
 from espnet2.gan_codec.scoring.inputs import read_list
 from espnet2.gan_codec.scoring.metrics.metric import ScoringError
 
@@ -135,7 +136,7 @@ def _bsc_codes(folder: Path) -> Iterator[tuple[str, np.ndarray, tuple[int, ...]]
     Channels follow one another: they have the same codebooks, and each costs its bits.
     """
     for path in sorted(folder.rglob("*.bsc")):
-        with BscReader(path) as reader:
+        with BscReader(path, find_coder=packaged_coder) as reader:
             for block in reader:
                 name = path.relative_to(folder).with_suffix("").as_posix()
                 for codes in block.reshape(-1, *block.shape[-2:]):

@@ -11,7 +11,7 @@ import soundfile
 
 from espnet2.gan_codec.bscodec.codec import Codec
 from espnet2.gan_codec.bscodec.format.bitstream import EncodedAudio
-from espnet2.gan_codec.bscodec.format.header import pack_header
+from espnet2.gan_codec.bscodec.format.header_bytes import pack_header
 
 from ..experiments import assert_one_error, tree
 

@@ -245,7 +245,7 @@ def test_exchanged_blocks_are_found():
     [
         (b"", "the file is empty"),
         (b"RIFF....WAVE", "not a .bsc file"),
-        (b"BSC\3" + bytes(40), "version 3 of the .bsc format: this program reads 1 and 2"),
+        (b"BSC\4" + bytes(40), "version 4 of the .bsc format: this program reads 1 to 3"),
         (b"BSC\1", "the file is cut short within its header"),
     ],
 )

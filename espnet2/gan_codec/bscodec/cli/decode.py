@@ -176,7 +176,11 @@ class _Decoding:
             self.damaged = True
             print_note(line)
 
-        with BscReader(job.source, any_size=True) as reader:
+        def find_coder(header, name: str):
+            assert self.codec_of is not None  # finished files are looked at in this process
+            return self.codec_of(header.model, name).coder_of(header, name)
+
+        with BscReader(job.source, any_size=True, find_coder=find_coder) as reader:
             for _ in salvage(reader, damaged):
                 pass
 

@@ -13,7 +13,8 @@ from espnet2.gan_codec.bscodec.format.escapes import escaped_json
 HELP = "show what a .bsc file holds and check it"
 DESCRIPTION = """
 Show model, length, bands and real bit rates of a .bsc file, and check every block of it. The
-payload is the codes, the last frame counted whole; on disk is the whole file.
+payload is the codes, the last frame counted whole; on disk is the whole file. Of entropy-coded
+blocks the checksums are compared; decoding checks the rest.
 """
 
 
@@ -26,15 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the header and the rates; return the exit status."""
     with _opened(args.file) as reader:
-        for _ in reader:  # every block is checked as it is read
-            pass
         header, num_bytes = reader.header, reader.file_bytes
+        payload = sum(reader.check_block(index) for index in range(header.num_blocks))
     if args.json:
-        facts = _as_json(reader.name, header, num_bytes)
+        facts = _as_json(reader.name, header, num_bytes, payload)
         with naming_stdout():
             print(escaped_json(json.dumps(facts, ensure_ascii=False)))
     else:
-        for line in _as_text(reader.name, header, num_bytes):
+        for line in _as_text(reader.name, header, num_bytes, payload):
             print_line(line)
     return 0
 
@@ -53,7 +53,7 @@ def _opened(name: str) -> Iterator:
             yield reader
 
 
-def _as_json(name: str, header, num_bytes: int) -> dict:
+def _as_json(name: str, header, num_bytes: int, payload: int) -> dict:
     return {
         "file": name,
         "model": header.model,
@@ -71,13 +71,14 @@ def _as_json(name: str, header, num_bytes: int) -> dict:
         "codebook_sizes": list(header.codebook_sizes),
         "bits_per_index": list(header.bits),
         "nominal_bits_per_second": header.bitrate,
-        "payload_bits_per_second": header.payload_bitrate,
+        "payload_bits_per_second": _payload_bits(header, payload) / header.duration,
+        "entropy_coded_by": header.predictor or None,
         "file_bits_per_second": header.file_bitrate(num_bytes),
         "file_bytes": num_bytes,
     }
 
 
-def _as_text(name: str, header, num_bytes: int) -> list[str]:
+def _as_text(name: str, header, num_bytes: int, payload: int) -> list[str]:
     pairs = zip(header.bands, header.bits, strict=True)
     bands = ", ".join(f"{low:g}-{high:g} Hz ({bits} bits)" for (low, high), bits in pairs)
     rate, samples = header.sampling_rate, header.num_samples
@@ -87,6 +88,8 @@ def _as_text(name: str, header, num_bytes: int) -> list[str]:
         if header.original_rate
         else ""
     )
+    bits = _payload_bits(header, payload)
+    coded = f", entropy-coded by the predictor {header.predictor}" if header.predictor else ""
     return [
         f"file      {name}",
         f"model     {header.model} (fingerprint {header.fingerprint})",
@@ -94,7 +97,12 @@ def _as_text(name: str, header, num_bytes: int) -> list[str]:
         f"bands     {bands}",
         f"frames    {header.num_frames} of {header.hop_length} samples, "
         f"blocks {header.num_blocks}, all undamaged",
-        f"payload   {header.payload_bitrate:.1f} bit/s ({header.bitrate:g} bit/s nominal)",
+        f"payload   {bits / header.duration:.1f} bit/s ({header.bitrate:g} bit/s nominal){coded}",
         f"on disk   {header.file_bitrate(num_bytes):.1f} bit/s ({num_bytes} bytes, "
-        f"overhead {header.overhead(num_bytes):.2%})",
+        f"overhead {8 * num_bytes / bits - 1:.2%})",
     ]
+
+
+def _payload_bits(header, payload: int) -> int:
+    """Bits of code: of plain ones without what fills the last bytes."""
+    return 8 * payload if header.predictor else header.payload_bits

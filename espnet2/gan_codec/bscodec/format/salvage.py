@@ -1,6 +1,7 @@
 """What can still be had of a damaged ``.bsc`` file.
 
 Where a block lies follows from the header alone, so one that is damaged moves none of the others.
+Entropy-coded blocks, whose sizes are their own, are searched for.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ def salvage(reader: BscReader, damaged: Callable[[str], object]) -> Iterator[np.
     Raises:
         BitstreamError: there is no undamaged block, or less than a thousandth of the blocks.
     """
+    if reader.header.predictor:
+        reader.coder()  # to have none is no damage
     there, total = reader.num_blocks_there, reader.header.num_blocks
     if there and total > there * MAX_BLOCKS:
         raise BitstreamError(

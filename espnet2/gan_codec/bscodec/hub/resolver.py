@@ -25,6 +25,7 @@ PUBLISHED_MODELS = (
 )
 CONFIG = "config.yaml"
 META = "meta.yaml"
+PREDICTOR = "codes.safetensors"  # of a model's codes; no weights of its own
 CHECKPOINT_SUFFIXES = (".safetensors", ".pth", ".pt")
 _HUB_NAME = re.compile(
     r"(?P<repo>[\w.-]+/[\w.-]+)(/(?P<model>[\w.-]+))?(@(?P<revision>[\w./-]+))?"
@@ -190,7 +191,8 @@ def _checkpoints(folder: Path, tag: str | None = None) -> list[Path]:
     paths += sorted(epochs, key=lambda path: int("0" + re.sub(r"\D", "", path.stem)), reverse=True)
     for suffix in CHECKPOINT_SUFFIXES:
         paths += sorted(folder.glob(f"*{suffix}"))
-    paths = [path for path in paths if path.is_file() and path.name != "checkpoint.pth"]
+    others = ("checkpoint.pth", PREDICTOR)
+    paths = [path for path in paths if path.is_file() and path.name not in others]
     return list(dict.fromkeys(paths))
 
 
