@@ -73,8 +73,10 @@ def code(codec: Codec, path: Path, max_seconds: float) -> Listening:
         _check_length(path, encoded.duration, max_seconds)
     else:
         with AudioReader(path) as reader:
-            _check_length(path, reader.num_samples / reader.sampling_rate, max_seconds)
+            known = reader.num_samples or 0  # some files do not say
+            _check_length(path, known / reader.sampling_rate, max_seconds)
         original = read_mono(path, codec.sampling_rate)
+        _check_length(path, len(original) / codec.sampling_rate, max_seconds)
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder, "coded.bsc")
             start = time.perf_counter()

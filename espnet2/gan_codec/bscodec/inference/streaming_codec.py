@@ -61,7 +61,8 @@ class _Coder(Stream):
 
     def restore(self, state: State) -> None:
         tensors = {k: v.to(self.device) for k, v in state.items() if isinstance(v, torch.Tensor)}
-        batches = {len(v) if v.dim() else None for v in tensors.values()} or {self.batch}
+        # a number has no batch
+        batches = {len(v) if v.dim() else -1 for v in tensors.values()} or {self.batch}
         if len(batches) > 1:
             raise ValueError("this is no state of a stream: its tensors are of several batches")
         super().restore({**state, **tensors})
