@@ -244,7 +244,7 @@ def test_a_folder_that_is_read_only_is_named(workplace, bscodec):
         "decode bsc -o closed": ["closed/a.wav", "closed/b.wav"],
         "tokenize wav.scp -o closed --nj 1": ["closed/shards"],
         "tokenize in -o closed --nj 1": ["closed/wav.scp"],
-        "export bscodec-mini -o closed": ["closed/bscodec-mini.pth"],
+        "export bscodec-mini -o closed": ["closed"],
         "score --ref in --hyp us=in --domain speech --metrics SI-SDR --outdir closed": [
             "closed/.journal.jsonl"
         ],

@@ -24,10 +24,12 @@ def codec():
 def test_files_and_size():
     assert sorted(path.name for path in FOLDER.iterdir()) == [
         "README.md",
+        "codes.safetensors",
         "config.yaml",
         "model.safetensors",
     ]
     assert (FOLDER / "model.safetensors").stat().st_size <= 12_000_000
+    assert (FOLDER / "codes.safetensors").stat().st_size <= 5_000_000
 
 
 def test_config_is_the_one_it_was_trained_with():
