@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from espnet2.gan_codec.bscodec.inference import cpus, executors
+from espnet2.gan_codec.bscodec.inference import cpus, executors, process_pool
 from espnet2.gan_codec.bscodec.inference.executors import (
     PlaceError,
     Processes,
@@ -21,7 +21,7 @@ from espnet2.gan_codec.bscodec.inference.executors import (
 
 TWO = Processes(("cpu", "cpu"))
 WORK = """
-import os, time
+import os, signal, time
 from pathlib import Path
 
 def work(item):
@@ -37,6 +37,10 @@ def wait(item):
         time.sleep(600)
     finally:
         Path(f"ended{item}").touch()
+
+def stay(item):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    wait(item)
 
 def gpu(item):
     return os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -78,16 +82,28 @@ def test_nothing_to_do_starts_nothing(work, monkeypatch):
     assert list(run_all(TWO, work.work, [])) == []
 
 
-def test_closing_ends_the_processes(work):
-    def interrupted():
-        yield from range(2)
-        while len(list(Path().glob("begun*"))) < 2:
-            time.sleep(0.05)
-        raise KeyboardInterrupt
+def interrupted():
+    """Two items, and an interrupt once both are worked on."""
+    yield from range(2)
+    while len(list(Path().glob("begun*"))) < 2:
+        time.sleep(0.05)
+    raise KeyboardInterrupt
 
-    place = Processes(("cpu",) * 2)
+
+def test_a_process_that_stays_is_killed(work, monkeypatch):
+    monkeypatch.setattr(process_pool, "GRACE_SECONDS", 0.2)
     with pytest.raises(KeyboardInterrupt):
-        list(run_all(place, work.wait, interrupted()))
+        list(run_all(TWO, work.stay, interrupted()))
+    deadline = time.monotonic() + 30
+    for begun in Path().glob("begun*"):
+        while state(int(begun.read_text())) != "Z":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def test_closing_ends_the_processes(work):
+    with pytest.raises(KeyboardInterrupt):
+        list(run_all(TWO, work.wait, interrupted()))
     deadline = time.monotonic() + 30
     while len(list(Path().glob("ended*"))) < 2:
         assert time.monotonic() < deadline

@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
 THREADS = ("OMP", "MKL", "OPENBLAS", "NUMBA", "VECLIB")  # each with _NUM_THREADS
 CPU = "cpu"
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
+GRACE_SECONDS = 10.0  # from SIGTERM to SIGKILL
 _TERMINATED = 128 + signal.SIGTERM
 
 
@@ -29,7 +31,8 @@ def process_pool(devices: Sequence[str]) -> Iterator[ProcessPoolExecutor]:
     """Give an executor whose processes compute with one thread each.
 
     On leaving normally all submitted work is done; on an error, an interrupt or ``close()`` of a
-    generator that waits inside, what is queued is dropped and the processes get SIGTERM.
+    generator that waits inside, what is queued is dropped and the processes get SIGTERM, and
+    SIGKILL where that does not end them.
 
     Args:
         devices: one a process: "cpu", or "cuda:N", which is then the only GPU it sees.
@@ -45,8 +48,13 @@ def process_pool(devices: Sequence[str]) -> Iterator[ProcessPoolExecutor]:
             pool.shutdown()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in set(multiprocessing.active_children()) - before:
+            ours = set(multiprocessing.active_children()) - before
+            for process in ours:
                 process.terminate()
+            for process in ours:
+                # the executor takes a SystemExit that comes between two calls for an answer
+                if not wait([process.sentinel], GRACE_SECONDS):
+                    process.kill()
 
 
 @contextmanager
