@@ -87,7 +87,7 @@ export function unpackHeader(data) {
     const cursor = new Cursor(data, 3);
     const version = cursor.byte();
     if (version !== 1 && version !== 2) {
-      const line = `version ${version} of the .bsc format: this program reads 1 and 2`;
+      const line = `version ${version} of the .bsc format: this page reads 1 and 2`;
       throw new BitstreamError(line);
     }
     const header = unpackFields(cursor, version);
