@@ -87,7 +87,7 @@ def test_damaged_bsc_files_are_refused_where_the_package_refuses_them(node, tmp_
     """Every byte of a small file changed, the file cut at every byte, and bytes put behind it."""
     good = encoded(7, 2000).dumps()
     damaged = [good[:at] + bytes([good[at] ^ 0x20]) + good[at + 1 :] for at in range(len(good))]
-    damaged += [good[:at] for at in range(len(good))] + [good + b"\0", b"RIFF", good[:3] + b"\3"]
+    damaged += [good[:at] for at in range(len(good))] + [good + b"\0", b"RIFF", good[:3] + b"\4"]
     paths, expected = [], []
     for number, data in enumerate(damaged):
         paths.append(tmp_path / f"{number}.bsc")
