@@ -53,6 +53,18 @@ def test_a_second_run_wants_the_same_kind_of_file(bscodec, predictor):
     assert refused.status == 1 and "entropy-coded" in refused.err
 
 
+def test_damage_is_told_again_of_a_file_that_was_salvaged(bscodec, predictor):
+    write_audio("a.wav", 600000)
+    bscodec("encode a.wav -o in/ --entropy")
+    data = bytearray(open("in/a.bsc", "rb").read())
+    data[-20] ^= 1
+    open("in/a.bsc", "wb").write(data)
+    first = bscodec("decode in -o out --salvage")
+    again = bscodec("decode in -o out --salvage")
+    assert first.status == again.status == 3, (first.err, again.err)
+    assert first.notes == again.notes and "block" in first.notes[0]
+
+
 def test_info_needs_no_predictor(bscodec, predictor):
     write_audio("a.wav", 240000)
     bscodec("encode a.wav --entropy --bands 1")

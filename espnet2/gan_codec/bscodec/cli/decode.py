@@ -178,7 +178,7 @@ class _Decoding:
 
         def find_coder(header, name: str):
             assert self.codec_of is not None  # finished files are looked at in this process
-            return self.codec_of(header.model, name).coder_of(header, name)
+            return self.codec_of(header, name).coder_of(header, name)
 
         with BscReader(job.source, any_size=True, find_coder=find_coder) as reader:
             for _ in salvage(reader, damaged):

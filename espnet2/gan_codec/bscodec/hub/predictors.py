@@ -8,6 +8,7 @@ from pathlib import Path
 from espnet2.gan_codec.bscodec.entropy.predictor import Predictor, PredictorError
 from espnet2.gan_codec.bscodec.entropy.range_coder import MissingCoder, RangeCoder
 from espnet2.gan_codec.bscodec.format.header import BscHeader
+from espnet2.gan_codec.bscodec.hub.cards import version_that_made
 from espnet2.gan_codec.bscodec.hub.error import ModelError
 from espnet2.gan_codec.bscodec.hub.resolver import PREDICTOR, find_model, packaged_models
 
@@ -38,7 +39,8 @@ def packaged_coder(header: BscHeader, name: str) -> RangeCoder:
     """Return the coder for a file of a model that comes with the package. Raises ModelError."""
     if header.model not in packaged_models():
         raise ModelError(f"{name}: entropy-coded by the predictor of the model '{header.model}'")
-    coder = _loaded(find_model(header.model).checkpoint.with_name(PREDICTOR))
+    made_by = find_model(version_that_made(header.model, header.fingerprint))
+    coder = _loaded(made_by.checkpoint.with_name(PREDICTOR))
     check_coder(coder, header, name)
     return coder
 
