@@ -67,7 +67,7 @@ class Codec:
     Precision: ``"bf16"`` has large products in bfloat16: faster, and not quite the same codes and
     audio. Files do not say which it was: either decodes what the other has coded.
 
-    Entropy coding: with ``entropy=True`` files are smaller by about a sixth, and take longer to
+    Entropy coding: with ``entropy=True`` files are smaller by about a fifth, and take longer to
     write and read; the codes are the same. It needs the model's code predictor and constriction.
     """
 

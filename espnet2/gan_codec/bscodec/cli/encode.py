@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--entropy",
         action="store_true",
         help="code the codes once more, by what a network expects of them: files are smaller by "
-        "about a sixth, decode to the same audio, and take longer to write and read "
+        "about a fifth, decode to the same audio, and take longer to write and read "
         "(version 3 of the format; needs 'espnet-bscodec[entropy]')",
     )
     audio.add_argument(
